@@ -182,6 +182,8 @@ struct sigs_matcher;
 struct sigs_matcher *sigs_matcher_new(const struct sigs_ruleset *ruleset, const struct sigs_env *env,
 				      struct counters *counters);
 void sigs_matcher_free(struct sigs_matcher *matcher);
+/* The worker's stream engine, so that inspected raw data can be released; once, before the first TCP packet. */
+void sigs_matcher_set_streams(struct sigs_matcher *matcher, struct stream_engine *streams);
 /* Changes to another rule set between two bursts; flows keep their state (bits, variables). 0 or -errno (unchanged). */
 int sigs_matcher_swap(struct sigs_matcher *matcher, const struct sigs_ruleset *ruleset);
 
