@@ -135,6 +135,8 @@ struct app_proto {
 	const char *record_type;	 /* event_type and object name of its own record ("http"); NULL: none */
 	enum app_id id;
 	bool tcp, udp;
+	/* Over TCP, bit n: direction n may speak first; 0: either may. */
+	uint8_t first_dirs;
 
 	/* Whether these first bytes of a direction are this protocol's: MAYBE asks for more (at most APP_PROBE_BYTES are shown).
 	 * `ports` are the flow's (client, server), as a hint for what content alone cannot tell. */
@@ -192,7 +194,7 @@ struct app_config {
 	bool file_hashes;		     /* md5, sha1, sha256 of files; default true only when something asks */
 	uint32_t http_request_body_limit;    /* default 100 KiB inspected; 0 unlimited */
 	uint32_t http_response_body_limit;   /* default 100 KiB */
-	uint32_t http_decompress_layers_max; /* default 2 */
+	uint32_t http_decompress_layers_max; /* default 3 */
 	uint64_t decompressed_max_bytes;     /* per body, bomb guard; default 16 MiB, and at most 2048 to 1 */
 	void (*detect_free)(void *user, struct app_tx *tx); /* frees tx->detect; may be NULL */
 	void *detect_user;
@@ -236,6 +238,8 @@ bool app_tx_complete(const struct flow *flow, const struct app_tx *tx, enum dire
 /* For tests, fuzz targets and protocols: the pieces that app_update is made of. */
 struct app_session *app_session_new(struct app_engine *engine, const struct app_proto *proto, struct flow *flow);
 int64_t app_session_parse(struct app_session *session, const struct app_input *input);
+/* What app_session_free does, for a session that may have no flow; NULL is allowed. */
+void app_session_delete(struct app_session *session);
 
 /* --- for protocols --------------------------------------------------------------------------------------------------- */
 
