@@ -152,6 +152,8 @@ enum content_flag {
 struct match_content {
 	struct bytes pattern;
 	uint32_t flags;
+	/* depth is an end in the buffer: what the rule writes, plus offset (startswith: the pattern's length). From variables
+	 * (the four below) depth counts from the offset. */
 	int32_t offset, depth, distance, within;
 	int8_t offset_var, depth_var, distance_var, within_var; /* SIG_VAR_NONE, or the variable's index */
 	uint16_t chop_offset, chop_length;
