@@ -218,7 +218,9 @@ enum bits_scope { BITS_FLOW, BITS_HOST_SRC, BITS_HOST_DST, BITS_HOST_BOTH, BITS_
 struct match_bits { /* flowbits, xbits, hostbits */
 	enum bits_op op;
 	enum bits_scope scope;
-	uint32_t names[8]; /* more than one: any of them (flowbits:isset,a|b) */
+	/* Numbers in NAME_FLOWBIT for BITS_FLOW, in NAME_XBIT for every other scope (hostbits and xbits share their names).
+	 * More than one: any of them (flowbits:isset,a|b). */
+	uint32_t names[8];
 	uint8_t name_count;
 	uint32_t expire_s;
 };
