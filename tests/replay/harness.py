@@ -13,6 +13,9 @@ from traffic import packets
 
 SENSOR = None  # set by run.py
 KEEP = None
+# One cache of compiled rules for the tests of a run, and not the user's: most tests load the same pack.
+CACHE = tempfile.TemporaryDirectory(prefix="sekisho-cache-")
+ENVIRONMENT = dict(os.environ, XDG_CACHE_HOME=CACHE.name, LC_ALL="C.UTF-8")
 TOP = os.path.normpath(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", ".."))
 SHARED = os.environ.get("SEKISHO_SHARED", os.path.join(os.path.dirname(TOP), "shared"))
 PACK = os.path.join(TOP, "sigs", "rules")
@@ -93,7 +96,7 @@ class Case(unittest.TestCase):
     def call(self, *arguments, stdin=None):
         """The sensor as it is called; never longer than TIMEOUT_S, and a signal (a crash) fails the test."""
         done = subprocess.run([SENSOR, *arguments], stdin=stdin or subprocess.DEVNULL, stdout=subprocess.PIPE,
-                              stderr=subprocess.PIPE, timeout=TIMEOUT_S, cwd=self.folder)
+                              stderr=subprocess.PIPE, timeout=TIMEOUT_S, cwd=self.folder, env=ENVIRONMENT)
         for sign in (b"AddressSanitizer", b"LeakSanitizer", b"runtime error:"):
             self.assertNotIn(sign, done.stderr, "%s: %s" % (arguments, done.stderr.decode("utf-8", "replace")[:4000]))
         self.assertGreaterEqual(done.returncode, 0, "%s died by a signal: %s" % (
@@ -134,4 +137,4 @@ def tcp_payloads(frames):
 
 def cache_config(folder):
     """The lines of sekisho.yaml that say where compiled rules are kept."""
-    return 'rules:\n  cache: "%s"\n' % folder
+    return 'cache-dir: "%s"\n' % folder

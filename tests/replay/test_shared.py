@@ -59,7 +59,7 @@ class Captures(harness.Case):
             extra = ["--inline", "-w", os.path.join(folder, "out.pcap")] if inline else []
             try:
                 done = subprocess.run([harness.SENSOR, "replay", "-c", config, "-S", rules, "-l", folder, *extra, path],
-                                      stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=harness.TIMEOUT_S)
+                                      stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=harness.TIMEOUT_S, env=harness.ENVIRONMENT)
             except subprocess.TimeoutExpired:
                 return "%s (inline %d): hangs" % job
             words = done.stdout.decode("utf-8", "replace")

@@ -18,7 +18,7 @@ class Verify(harness.Case):
         with open(FLOOR, encoding="utf-8") as f:
             floor = int(f.read())
         done = subprocess.run([sys.executable, RUN, "--sensor", harness.SENSOR, "--jobs", str(os.cpu_count()), "--json",
-                               self.path("result.json")], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=1500)
+                               self.path("result.json")], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=1500, env=harness.ENVIRONMENT)
         words = done.stdout.decode("utf-8", "replace")
         with open(self.path("result.json"), encoding="utf-8") as f:
             passed = len(json.load(f)["passed"])

@@ -219,4 +219,5 @@ class SuricataSession:
 
 def config_lines(cache):
     """What a measured sekisho.yaml has beside the groups: alerts only, and where compiled rules are kept."""
-    return []
+    return ['cache-dir: "%s"' % cache, "records:", "  types: [alert, drop]", "  payload: no", "  payload-printable: no",
+            "  packet: no"]
