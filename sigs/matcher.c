@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "matcher.h"
+
+/* Capture groups that an expression's matches are reported for; rules use a handful. */
+#define PCRE_GROUPS_MAX 64
+/* Machine stack for translated expressions; what needs more fails like one that hits its match limit. */
+#define PCRE_JIT_STACK	   (64u << 10)
+#define PCRE_JIT_STACK_MAX (1u << 20)
+/* Bits of hosts and pairs of hosts. */
+#define HOST_BITS_BYTES (8u << 20)
+
+static void candidates_free(struct candidates *c)
+{
+	free(c->nums);
+	free(c->stamps);
+	*c = (struct candidates){0};
+}
+
+static int candidates_new(struct candidates *c, uint32_t count)
+{
+	c->nums = calloc(count + 1, sizeof(*c->nums));
+	c->stamps = calloc(count + 1, sizeof(*c->stamps));
+	if (c->nums && c->stamps)
+		return 0;
+	candidates_free(c);
+	return -ENOMEM;
+}
+
+/* What depends on the rule set. */
+struct sized {
+	struct candidates packet, tx;
+	uint32_t *tx_wanted;
+	hs_scratch_t *scratch;
+	struct profile_entry *profile;
+};
+
+static void sized_free(struct sized *s)
+{
+	candidates_free(&s->packet);
+	candidates_free(&s->tx);
+	free(s->tx_wanted);
+	hs_free_scratch(s->scratch);
+	free(s->profile);
+}
+
+static int sized_new(struct sized *s, const struct sigs_ruleset *rs)
+{
+	*s = (struct sized){0};
+	int error = candidates_new(&s->packet, rs->sig_count);
+	if (!error)
+		error = candidates_new(&s->tx, rs->sig_count);
+	s->tx_wanted = calloc(rs->sig_count + 1, sizeof(*s->tx_wanted));
+	if (s->tx_wanted == NULL)
+		error = -ENOMEM;
+	for (uint32_t i = 0; i < rs->all_count && !error; i++)
+		if (hs_alloc_scratch(rs->all_sets[i]->db, &s->scratch) != HS_SUCCESS)
+			error = -ENOMEM;
+	if (error)
+		sized_free(s);
+	return error;
+}
+
+static void sized_adopt(struct sigs_matcher *m, const struct sized *s)
+{
+	m->packet_candidates = s->packet;
+	m->tx_candidates = s->tx;
+	m->tx_wanted = s->tx_wanted;
+	m->scratch = s->scratch;
+	m->profile = s->profile;
+}
+
+static struct sized sized_of(const struct sigs_matcher *m)
+{
+	return (struct sized){.packet = m->packet_candidates,
+			      .tx = m->tx_candidates,
+			      .tx_wanted = m->tx_wanted,
+			      .scratch = m->scratch,
+			      .profile = m->profile};
+}
+
+static int pcre_new(struct sigs_matcher *m)
+{
+	m->match_data = pcre2_match_data_create(PCRE_GROUPS_MAX, NULL);
+	m->match_context = pcre2_match_context_create(NULL);
+	m->jit_stack = pcre2_jit_stack_create(PCRE_JIT_STACK, PCRE_JIT_STACK_MAX, NULL);
+	if (m->match_data == NULL || m->match_context == NULL)
+		return -ENOMEM;
+	pcre2_set_match_limit(m->match_context, m->ruleset->options.pcre_match_limit);
+	pcre2_set_depth_limit(m->match_context, m->ruleset->options.pcre_recursion_limit);
+	if (m->jit_stack)
+		pcre2_jit_stack_assign(m->match_context, NULL, m->jit_stack);
+	return 0;
+}
+
+struct sigs_matcher *sigs_matcher_new(const struct sigs_ruleset *ruleset, const struct sigs_env *env,
+				      struct counters *counters)
+{
+	struct sigs_matcher *m = calloc(1, sizeof(*m));
+	struct sized sized;
+	const struct sigs_options *options = &ruleset->options;
+	if (m == NULL)
+		return NULL;
+	m->ruleset = ruleset;
+	m->counters = counters;
+	if (env)
+		m->env = *env;
+	m->slab = slab_new("signature state", options->state_memory_bytes);
+	m->arena = malloc(TRANSFORM_ARENA_BYTES);
+	m->alerts = calloc(ALERT_QUEUE_MAX, sizeof(*m->alerts));
+	m->host_tags = calloc(1, host_tags_bytes());
+	m->thresholds = threshold_table_new(options->threshold_memory_bytes, options->hash_seed);
+	m->bits = bits_table_new(HOST_BITS_BYTES, options->hash_seed);
+	m->transformer = m->slab ? transformer_new(m->slab) : NULL;
+	if (m->slab == NULL || m->arena == NULL || m->alerts == NULL || m->host_tags == NULL || m->thresholds == NULL ||
+	    m->bits == NULL || m->transformer == NULL || pcre_new(m) != 0 || sized_new(&sized, ruleset) != 0) {
+		sigs_matcher_free(m);
+		errno = ENOMEM;
+		return NULL;
+	}
+	sized_adopt(m, &sized);
+	return m;
+}
+
+void sigs_matcher_free(struct sigs_matcher *m)
+{
+	if (m == NULL)
+		return;
+	struct sized sized = sized_of(m);
+	sized_free(&sized);
+	pcre2_match_data_free(m->match_data);
+	pcre2_match_context_free(m->match_context);
+	pcre2_jit_stack_free(m->jit_stack);
+	transformer_free(m->transformer);
+	bits_table_free(m->bits);
+	threshold_table_free(m->thresholds);
+	free(m->host_tags);
+	free(m->alerts);
+	free(m->arena);
+	slab_free_all(m->slab);
+	free(m);
+}
+
+void sigs_matcher_set_streams(struct sigs_matcher *m, struct stream_engine *streams)
+{
+	m->streams = streams;
+}
+
+int sigs_matcher_swap(struct sigs_matcher *m, const struct sigs_ruleset *ruleset)
+{
+	struct sized old = sized_of(m), sized;
+	int error = sized_new(&sized, ruleset);
+	if (error)
+		return error;
+	if (old.profile)
+		sized.profile = calloc(ruleset->sig_count + 1, sizeof(*sized.profile));
+	sized_free(&old);
+	sized_adopt(m, &sized);
+	m->ruleset = ruleset;
+	m->alert_count = 0;
+	m->result.count = 0;
+	pcre2_set_match_limit(m->match_context, ruleset->options.pcre_match_limit);
+	pcre2_set_depth_limit(m->match_context, ruleset->options.pcre_recursion_limit);
+	return 0;
+}
+
+void sigs_profile_enable(struct sigs_matcher *m, bool on)
+{
+	if (on && m->profile == NULL) {
+		m->profile = calloc(m->ruleset->sig_count + 1, sizeof(*m->profile));
+	} else if (!on) {
+		free(m->profile);
+		m->profile = NULL;
+	}
+}
+
+void sigs_profile(const struct sigs_matcher *m,
+		  void (*each)(void *user, const struct sigs_info *info, uint64_t checks, uint64_t matches,
+			       uint64_t ns),
+		  void *user)
+{
+	for (uint32_t i = 0; m->profile && i < m->ruleset->sig_count; i++) {
+		const struct profile_entry *p = &m->profile[i];
+		if (p->checks)
+			each(user, &m->ruleset->sigs[i]->info, p->checks, p->matches, p->ns);
+	}
+}
