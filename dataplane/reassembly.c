@@ -273,9 +273,7 @@ static void gap_add(struct tcp_half *half, uint64_t len)
 	} else {
 		if (half->gap_count == TCP_GAPS_MAX) {
 			uint64_t over = half->gaps[0].at + half->gaps[0].len;
-			drop_before(half, over);
-			if (half->app < over)
-				half->app = over;
+			drop_before(half, over); /* to the application reader it is part of a gap then */
 			if (half->raw < over)
 				half->raw = over;
 		}
@@ -575,6 +573,14 @@ static bool take_data(struct tcp_context *c)
 	/* beyond the depth nothing is kept; inline, what lies before it must still come as it was inspected */
 	if (half->flags & HALF_DEPTH && !(c->engine->config.inline_mode && seq_lt(c->seq, half->edge_seq)))
 		return true;
+	if (half->flags & HALF_FIN && seq_gt(c->seq + c->len, half->fin_seq)) {
+		/* nothing follows a FIN */
+		if (c->engine->config.inline_mode)
+			return false;
+		if (!seq_lt(c->seq, half->fin_seq))
+			return true;
+		c->len = half->fin_seq - c->seq;
+	}
 	int32_t urgent = urgent_index(c);
 	if (urgent >= 0 && c->engine->config.urgent_policy == STREAM_URGENT_GAP) {
 		uint32_t after = (uint32_t)urgent + 1;

@@ -217,8 +217,10 @@ static const struct tcp_gap *gap_from(const struct tcp_half *half, uint64_t offs
 static void view_from(const struct tcp_half *half, uint64_t offset, uint64_t shown, uint64_t limit,
 		      struct stream_view *view)
 {
-	const struct tcp_gap *gap = gap_from(half, offset);
 	uint64_t end = limit, from = offset;
+	if (from < half->base && half->base <= limit)
+		from = half->base; /* not kept: too many gaps at once */
+	const struct tcp_gap *gap = gap_from(half, from);
 	if (gap && gap->at < limit) {
 		if (shown < gap->at) {
 			end = gap->at;

@@ -158,6 +158,9 @@ bool tcp_fin(struct tcp_context *c)
 		return refuse(c, EVENT_STREAM_FIN_OUT_OF_WINDOW);
 	if (c->flags & TCP_SYN)
 		return refuse(c, EVENT_STREAM_FIN_SYN);
+	/* data was sent beyond: the receiver will not take this for the end */
+	if (c->engine->config.inline_mode && seq_lt(c->seq + c->len, c->snd->next_seq))
+		return refuse(c, EVENT_STREAM_FIN_OUT_OF_WINDOW);
 	tcp_set_state(c, c->pkt->dir == TO_SERVER ? TCP_CLOSE_WAIT : TCP_FIN_WAIT1);
 	tcp_timestamp_update(c);
 	note_fin(c);
@@ -249,7 +252,7 @@ static bool established_syn(struct tcp_context *c)
 		return refuse(c, EVENT_STREAM_EST_SYNACK_RESEND_WITH_DIFF_SEQ);
 	if (session->flags & SESSION_CONFIRMED)
 		return refuse(c, EVENT_STREAM_EST_SYNACK_RESEND);
-	return true; /* the client's ACK was lost behind us */
+	return tcp_unread_data_ok(c); /* the client's ACK was lost behind us */
 }
 
 static bool established(struct tcp_context *c)
@@ -370,7 +373,7 @@ static bool closing_ack(struct tcp_context *c)
 static bool last_ack_ack(struct tcp_context *c)
 {
 	if (c->pkt->dir == TO_CLIENT)
-		return true;
+		return tcp_reassemble(c);
 	bool again = tcp_is_retransmission(c);
 	if (!tcp_ack_valid(c))
 		return refuse(c, EVENT_STREAM_LASTACK_INVALID_ACK);
@@ -387,7 +390,7 @@ static bool time_wait_ack(struct tcp_context *c)
 	bool fits = c->seq == c->snd->next_seq || c->seq == c->snd->next_seq - 1;
 	if (!again && !fits) {
 		if (c->pkt->dir == TO_CLIENT && c->len > 0 && c->seq == c->snd->last_ack)
-			return true;
+			return tcp_unread_data_ok(c);
 		return refuse(c, EVENT_STREAM_TIMEWAIT_ACK_WRONG_SEQ);
 	}
 	if (!tcp_ack_valid(c))
@@ -411,7 +414,7 @@ static bool shutdown_fin(struct tcp_context *c)
 	case TCP_CLOSE_WAIT:
 		return closing_fin(c, c->pkt->dir == TO_CLIENT ? TCP_LAST_ACK : TCP_CLOSE_WAIT, wait);
 	default:
-		return true;
+		return tcp_reassemble(c); /* the same FIN again, perhaps with its data */
 	}
 }
 
@@ -510,7 +513,9 @@ bool tcp_track(struct tcp_context *c)
 	if (session->flags & SESSION_ASYNC && c->rcv->flags & HALF_SEEN)
 		session->flags &= ~(uint32_t)SESSION_ASYNC;
 	bool ok = true;
-	if (!tcp_is_idle_chatter(c)) {
+	if (tcp_is_bad_window_update(c)) {
+		ok = tcp_unread_data_ok(c);
+	} else if (!tcp_is_idle_chatter(c)) {
 		if (is_spurious(c) && session->state > TCP_SYN_SENT)
 			packet_event(c->pkt, EVENT_STREAM_PKT_SPURIOUS_RETRANSMISSION);
 		ok = session->state == TCP_CLOSED ? closed(c) : dispatch(c, session->state);

@@ -131,6 +131,9 @@ static bool is_keep_alive(const struct tcp_context *c)
 		return false;
 	if (c->ack != c->rcv->last_ack || c->seq != c->snd->next_seq - 1)
 		return false;
+	/* a byte that the receiver may still want is data */
+	if (c->len > 0 && !seq_lt(c->seq, c->snd->last_ack))
+		return false;
 	c->snd->flags |= HALF_KEEP_ALIVE;
 	return true;
 }
@@ -181,11 +184,13 @@ static bool is_window_update(const struct tcp_context *c)
 }
 
 /* An unexpected packet that would shrink the window until what is expected falls out of it. */
-static bool is_bad_window_update(const struct tcp_context *c)
+bool tcp_is_bad_window_update(const struct tcp_context *c)
 {
 	const struct tcp_half *rcv = c->rcv;
 	uint8_t state = c->session->state;
 	uint32_t window = scaled_window(c);
+	if (is_last_ack(c) || is_window_update(c))
+		return false;
 	if (state < TCP_ESTABLISHED || state == TCP_CLOSED || c->flags & (TCP_SYN | TCP_FIN | TCP_RST) ||
 	    window >= rcv->window)
 		return false;
@@ -218,7 +223,5 @@ bool tcp_is_idle_chatter(const struct tcp_context *c)
 	session->flags &= ~(uint32_t)(c->pkt->dir == TO_CLIENT ? SESSION_PROBE_TO_SERVER : SESSION_PROBE_TO_CLIENT);
 	if (probe_ack)
 		return true;
-	if (is_last_ack(c) || is_window_update(c))
-		return false;
-	return is_bad_window_update(c) || is_outdated_ack(c);
+	return !is_last_ack(c) && is_outdated_ack(c);
 }

@@ -91,6 +91,20 @@ static void note_syn(struct tcp_context *c, const struct tcp_handshake *syn)
 	}
 }
 
+/* Data on a SYN counts with fast open; inline it must be inspected whether the client asked for that or not. */
+static bool syn_data(struct tcp_context *c)
+{
+	if (!c->pkt->tcp.fast_open && tcp_unread_data_ok(c))
+		return true;
+	c->session->flags |= SESSION_FAST_OPEN;
+	if (c->len == 0)
+		return true;
+	c->pkt->flags |= PACKET_ESTABLISHED;
+	c->seq++; /* data follows the SYN */
+	tcp_update_next_seq(c, c->snd, c->seq + c->len);
+	return tcp_reassemble(c);
+}
+
 static bool none_syn(struct tcp_context *c)
 {
 	if (!session_new(c))
@@ -100,17 +114,7 @@ static bool none_syn(struct tcp_context *c)
 	if (c->engine->config.async_oneside)
 		c->session->flags |= SESSION_ASYNC;
 	note_syn(c, &syn);
-	/* inline, data on a SYN must be inspected whether the client asked for fast open or not */
-	if (c->pkt->tcp.fast_open || (c->engine->config.inline_mode && c->len > 0)) {
-		c->session->flags |= SESSION_FAST_OPEN;
-		if (c->len > 0) {
-			c->pkt->flags |= PACKET_ESTABLISHED;
-			c->seq++; /* data follows the SYN */
-			tcp_update_next_seq(c, c->snd, c->seq + c->len);
-			return tcp_reassemble(c);
-		}
-	}
-	return true;
+	return syn_data(c);
 }
 
 static bool midstream_wanted(struct tcp_context *c, bool enabled)
@@ -269,7 +273,7 @@ static bool syn_ack_answers(struct tcp_context *c)
 		if (fast_open) {
 			/* the server took the SYN but not its data: it is sent again; inline it must be the same */
 			bool had_data = client->next_seq != client->isn + 1;
-			if (c->engine->config.inline_mode) {
+			if (c->engine->config.inline_mode || client->app > 0 || client->raw > 0) {
 				client->next_seq = client->isn + 1;
 			} else {
 				tcp_half_free(c->engine, client);
@@ -348,7 +352,7 @@ static bool four_way_syn_ack(struct tcp_context *c)
 		client->wscale = 0;
 	client->next_win = client->last_ack + client->window;
 	server->next_win = server->last_ack + server->window;
-	return true;
+	return tcp_unread_data_ok(c);
 }
 
 /* The server answers a SYN with a SYN of its own: the handshake takes four packets. */
@@ -492,17 +496,18 @@ bool tcp_syn_sent(struct tcp_context *c)
 	if (c->flags & TCP_RST)
 		return syn_sent_reset(c);
 	if (c->flags & TCP_FIN)
-		return true;
+		return tcp_unread_data_ok(c);
+	if (c->flags & TCP_SYN && c->pkt->dir == TO_CLIENT) {
+		syn_from_server(c);
+		return tcp_unread_data_ok(c);
+	}
 	if (c->flags & TCP_SYN) {
-		if (c->pkt->dir == TO_CLIENT)
-			syn_from_server(c);
-		else
-			syn_again(c);
-		return true;
+		syn_again(c);
+		return syn_data(c);
 	}
 	if (c->flags & TCP_ACK && c->engine->config.async_oneside && c->pkt->dir == TO_SERVER)
 		return syn_sent_async(c);
-	return true;
+	return tcp_unread_data_ok(c);
 }
 
 /* --- SYN received ------------------------------------------------------------------------------------------------------ */
@@ -538,9 +543,9 @@ static bool syn_recv_syn_ack(struct tcp_context *c)
 		packet_event(c->pkt, EVENT_STREAM_3WHS_SYNACK_RESEND_WITH_DIFF_ACK);
 		return false;
 	}
-	if (c->seq == c->snd->isn)
-		return true;
-	return queue_syn_ack(c);
+	if (!tcp_unread_data_ok(c))
+		return false;
+	return c->seq == c->snd->isn || queue_syn_ack(c);
 }
 
 static bool syn_recv_syn(struct tcp_context *c)
@@ -553,7 +558,7 @@ static bool syn_recv_syn(struct tcp_context *c)
 		packet_event(c->pkt, EVENT_STREAM_3WHS_SYN_RESEND_DIFF_SEQ_ON_SYN_RECV);
 		return false;
 	}
-	return true;
+	return tcp_unread_data_ok(c);
 }
 
 static bool established_by(struct tcp_context *c)
@@ -703,7 +708,7 @@ bool tcp_syn_recv(struct tcp_context *c)
 	case TCP_ACK:
 		return syn_recv_ack(c);
 	default:
-		return true;
+		return tcp_unread_data_ok(c);
 	}
 }
 

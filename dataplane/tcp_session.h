@@ -176,6 +176,12 @@ bool tcp_reset_valid(const struct tcp_context *c);
 bool tcp_is_retransmission(const struct tcp_context *c);
 /* Packets that say nothing new: they need no state handling. */
 bool tcp_is_idle_chatter(const struct tcp_context *c);
+bool tcp_is_bad_window_update(const struct tcp_context *c);
+/* Inline, data that no state looks at must not pass. */
+static inline bool tcp_unread_data_ok(const struct tcp_context *c)
+{
+	return c->len == 0 || !c->engine->config.inline_mode;
+}
 
 void tcp_set_state(struct tcp_context *c, enum tcp_state state);
 bool tcp_reset(struct tcp_context *c);
