@@ -67,8 +67,10 @@ enum ip_option {
 	IP_OPTION_OTHER = 1 << 12,
 };
 
-/* Internet checksum (RFC 1071) helpers, shared with whoever rewrites packets. */
+/* Internet checksum (RFC 1071) helpers, shared with whoever rewrites packets. A sum is of big-endian words in host order;
+ * only the last run of bytes of a sum may have an odd length. */
 uint32_t checksum_add(uint32_t sum, const void *data, size_t len);
+/* The checksum, for store_be16: 0 over bytes that hold a right one. */
 uint16_t checksum_fold(uint32_t sum);
-/* Recomputes the IPv4 header and TCP/UDP/ICMP checksums of a packet whose bytes were changed. */
+/* Recomputes the IPv4 header and transport checksums of a packet whose bytes were changed, and of the layers around it. */
 void packet_fix_checksums(struct packet *pkt);

@@ -119,7 +119,9 @@ struct packet {
 	const uint8_t *l2;
 	const uint8_t *l3;
 	const uint8_t *l4;
-	const uint8_t *payload; /* of TCP, UDP, ICMP (past its 8 bytes), else what follows l3's headers */
+	/* of TCP and UDP; of ICMP past its header (8 bytes; 20 of timestamps; 4 of ICMPv6 but errors and echoes); of SCTP's
+	 * first data chunk; else what follows l3's headers */
+	const uint8_t *payload;
 	uint32_t l3_len;	/* the whole datagram as its header says, header included, cut to what is here */
 	uint16_t l3_header_len; /* IPv4 with options, IPv6 with all extension headers up to l4 */
 	uint16_t payload_len;	/* of what is here; jumbograms above 65,535 are PACKET_INVALID */
