@@ -98,6 +98,12 @@ void stream_raw_done(struct stream_engine *engine, struct flow *flow, enum direc
 /* Nobody inspects this direction raw any more. */
 void stream_raw_disable(struct stream_engine *engine, struct flow *flow, enum direction dir);
 
+/* Calls back for each run of bytes that a direction still holds, oldest first, those beyond a hole included, until `run`
+ * returns false: for records. Offsets tell where holes are; the first byte that could still be held is at stream_base. */
+void stream_walk(const struct flow *flow, enum direction dir,
+		 bool (*run)(void *user, uint64_t offset, const uint8_t *data, uint32_t len), void *user);
+uint64_t stream_base(const struct flow *flow, enum direction dir);
+
 /* Bytes in sequence seen so far in a direction (the `stream_size` keyword). */
 uint64_t stream_size(const struct flow *flow, enum direction dir);
 /* The direction lost bytes. */
