@@ -1,0 +1,507 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The one table of options, and how a value of each type is read and written. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <unistd.h>
+
+#include "config.h"
+
+#define KIB	   (1ull << 10)
+#define MIB	   (1ull << 20)
+#define GIB	   (1ull << 30)
+#define SECOND	   1000000000ull
+#define AT(member) offsetof(struct config, member)
+
+static const struct option_choice policies[] = {
+	{"auto", POLICY_AUTO},
+	{"ignore", EXCEPTION_IGNORE},
+	{"pass-packet", EXCEPTION_PASS_PACKET},
+	{"pass-flow", EXCEPTION_PASS_FLOW},
+	{"bypass", EXCEPTION_BYPASS},
+	{"drop-packet", EXCEPTION_DROP_PACKET},
+	{"drop-flow", EXCEPTION_DROP_FLOW},
+	{"reject", EXCEPTION_REJECT},
+	{NULL, 0},
+};
+
+static const struct option_choice defrag_policies[] = {
+	{"first", DEFRAG_FIRST},	 {"last", DEFRAG_LAST},	  {"bsd", DEFRAG_BSD},
+	{"bsd-right", DEFRAG_BSD_RIGHT}, {"linux", DEFRAG_LINUX}, {"solaris", DEFRAG_SOLARIS},
+	{"windows", DEFRAG_WINDOWS},	 {"drop", DEFRAG_DROP},	  {NULL, 0},
+};
+
+static const struct option_choice urgent_policies[] = {
+	{"inline", STREAM_URGENT_INLINE},
+	{"oob", STREAM_URGENT_OOB},
+	{"gap", STREAM_URGENT_GAP},
+	{"drop", STREAM_URGENT_DROP},
+	{NULL, 0},
+};
+
+static const struct option_choice drop_flows[] = {
+	{"all", DROP_FLOWS_ALL},
+	{"start", DROP_FLOWS_START},
+	{NULL, 0},
+};
+
+static const struct option_choice anomaly_types[] = {
+	{"decode", 0},
+	{"stream", 1},
+	{"applayer", 2},
+	{NULL, 0},
+};
+
+/* enum members are ints here, as everywhere on our platforms; AT() of one is read as an int. */
+_Static_assert(sizeof(enum defrag_policy) == sizeof(int) && sizeof(enum stream_urgent_policy) == sizeof(int),
+	       "enum options are stored as int");
+
+#define TIMEOUTS(proto, name)                                                                                          \
+	{"flow.timeouts." name ".new",                                                                                 \
+	 OPTION_TIME,                                                                                                  \
+	 AT(flow.proto.new_ns),                                                                                        \
+	 0,                                                                                                            \
+	 86400 * SECOND,                                                                                               \
+	 NULL,                                                                                                         \
+	 "time",                                                                                                       \
+	 "idle time after which a flow that saw no answer ends"},                                                      \
+	{                                                                                                              \
+		"flow.timeouts." name ".established", OPTION_TIME, AT(flow.proto.established_ns), 0, 86400 * SECOND,   \
+			NULL, "time", "idle time after which an answered flow ends"                                    \
+	}
+
+const struct config_option config_options[] = {
+	{"rule-files", OPTION_LIST, AT(rule_files), 0, 0, NULL, NULL, "rule files, folders or globs"},
+	{"classification-file", OPTION_PATH, AT(classification_file), 0, 0, NULL, NULL,
+	 "words and priorities of classtype; built-in ones where not given"},
+	{"reference-config-file", OPTION_PATH, AT(reference_file), 0, 0, NULL, NULL,
+	 "addresses of reference kinds; built-in ones where not given"},
+	{"threshold-file", OPTION_PATH, AT(threshold_file), 0, 0, NULL, NULL,
+	 "suppress, threshold and rate_filter by gid and sid"},
+	{"reputation-categories-file", OPTION_PATH, AT(iprep_categories), 0, 0, NULL, NULL, "categories of iprep"},
+	{"reputation-files", OPTION_LIST, AT(iprep_files), 0, 0, NULL, NULL, "addresses of iprep"},
+	{"geoip-database", OPTION_PATH, AT(geoip_database), 0, 0, NULL, NULL,
+	 "MaxMind country database; without it geoip rules wait"},
+	{"cache-dir", OPTION_STRING, AT(cache_dir), 0, 0, NULL, NULL,
+	 "compiled pattern databases; \"\" is the user's cache folder, \"none\" keeps none"},
+
+	{"exception-policy", OPTION_CHOICE, AT(policy), 0, 0, policies, NULL,
+	 "what happens when memory or knowledge runs out, unless an option below says other"},
+
+	{"decoder.vxlan.enabled", OPTION_BOOL, AT(decode.vxlan), 0, 0, NULL, NULL, "look into VXLAN"},
+	{"decoder.vxlan.ports", OPTION_PORTS, AT(decode.vxlan_ports), 1, 65535, NULL, NULL, "its UDP ports"},
+	{"decoder.geneve.enabled", OPTION_BOOL, AT(decode.geneve), 0, 0, NULL, NULL, "look into Geneve"},
+	{"decoder.geneve.ports", OPTION_PORTS, AT(decode.geneve_ports), 1, 65535, NULL, NULL, "its UDP ports"},
+	{"decoder.teredo.enabled", OPTION_BOOL, AT(decode.teredo), 0, 0, NULL, NULL, "look into Teredo"},
+	{"decoder.teredo.ports", OPTION_PORTS, AT(decode.teredo_ports), 1, 65535, NULL, NULL, "its UDP ports"},
+
+	{"defrag.memcap", OPTION_SIZE, AT(defrag.memory_bytes), 64 * KIB, 64 * GIB, NULL, "bytes",
+	 "memory of fragments"},
+	{"defrag.max-trackers", OPTION_U32, AT(defrag.datagrams_max), 1, 1 << 24, NULL, NULL,
+	 "datagrams that wait for fragments at a time"},
+	{"defrag.max-frags", OPTION_U32, AT(defrag.fragments_per_datagram_max), 2, 8192, NULL, NULL,
+	 "fragments of one datagram"},
+	{"defrag.timeout", OPTION_TIME, AT(defrag.timeout_ns), SECOND, 3600 * SECOND, NULL, "time",
+	 "how long a datagram waits to become whole"},
+	{"defrag.policy", OPTION_CHOICE, AT(defrag.policy), 0, 0, defrag_policies, NULL,
+	 "which copy of an overlapped byte wins"},
+	{"defrag.memcap-policy", OPTION_CHOICE, AT(policy_defrag_memcap), 0, 0, policies, NULL,
+	 "when fragment memory is full"},
+
+	{"flow.memcap", OPTION_SIZE, AT(flow.memory_bytes), 64 * KIB, 1024 * GIB, NULL, "bytes", "memory of flows"},
+	{"flow.hash-size", OPTION_U32, AT(flow.buckets), 256, 1 << 28, NULL, NULL, "buckets of the flow table"},
+	{"flow.vlan-tracking", OPTION_BOOL, AT(flow.vlan_in_key), 0, 0, NULL, NULL, "VLANs tell flows apart"},
+	{"flow.memcap-policy", OPTION_CHOICE, AT(policy_flow_memcap), 0, 0, policies, NULL, "when flow memory is full"},
+	TIMEOUTS(tcp, "tcp"),
+	{"flow.timeouts.tcp.closed", OPTION_TIME, AT(flow.tcp.closed_ns), 0, 86400 * SECOND, NULL, "time",
+	 "time after which a closed session ends"},
+	TIMEOUTS(udp, "udp"),
+	TIMEOUTS(icmp, "icmp"),
+	TIMEOUTS(other, "default"),
+
+	{"stream.midstream", OPTION_BOOL, AT(stream.midstream), 0, 0, NULL, NULL,
+	 "pick sessions up without their handshake"},
+	{"stream.async-oneside", OPTION_BOOL, AT(stream.async_oneside), 0, 0, NULL, NULL,
+	 "follow sessions of which one side is seen"},
+	{"stream.midstream-policy", OPTION_CHOICE, AT(policy_midstream), 0, 0, policies, NULL,
+	 "sessions without handshake, when they are not picked up"},
+	{"stream.drop-invalid", OPTION_BOOL, AT(stream.drop_invalid), 0, 0, NULL, NULL,
+	 "inline: drop packets that the end host must not act on"},
+	{"stream.checksum-validation", OPTION_BOOL, AT(checksum_validation), 0, 0, NULL, NULL,
+	 "verify IP, TCP, UDP and ICMP checksums"},
+	{"stream.memcap", OPTION_SIZE, AT(stream.session_memory_bytes), 64 * KIB, 1024 * GIB, NULL, "bytes",
+	 "memory of TCP sessions"},
+	{"stream.memcap-policy", OPTION_CHOICE, AT(policy_stream_memcap), 0, 0, policies, NULL,
+	 "when session or segment memory is full"},
+	{"stream.max-syn-queued", OPTION_U8, AT(stream.max_syn_queued), 0, 255, NULL, NULL,
+	 "differing SYNs of one session that are remembered"},
+	{"stream.max-synack-queued", OPTION_U8, AT(stream.max_synack_queued), 0, 255, NULL, NULL,
+	 "differing SYN-ACKs of one session that are remembered"},
+	{"stream.reassembly.memcap", OPTION_SIZE, AT(stream.segment_memory_bytes), 64 * KIB, 1024 * GIB, NULL, "bytes",
+	 "memory of segments"},
+	{"stream.reassembly.depth", OPTION_BYTES32, AT(stream.depth_bytes), 0, 4 * GIB - 1, NULL, "bytes",
+	 "bytes of a direction that are inspected; 0 is all"},
+	{"stream.reassembly.raw-window", OPTION_BYTES32, AT(stream.raw_window_bytes), 256, 16 * MIB, NULL, "bytes",
+	 "past bytes that a pattern may still begin in"},
+	{"stream.reassembly.max-segments", OPTION_U32, AT(stream.segments_max), 16, 65536, NULL, NULL,
+	 "segments of a direction that wait for a hole to be filled"},
+	{"stream.reassembly.max-overlaps", OPTION_U32, AT(stream.overlap_checks_max), 1, 65536, NULL, NULL,
+	 "segments that one packet is compared with"},
+	{"stream.reassembly.urgent.policy", OPTION_CHOICE, AT(stream.urgent_policy), 0, 0, urgent_policies, NULL,
+	 "how urgent data is read"},
+
+	{"app-layer.memcap", OPTION_SIZE, AT(app.memory_bytes), MIB, 1024 * GIB, NULL, "bytes",
+	 "memory of sessions and transactions"},
+	{"app-layer.error-policy", OPTION_CHOICE, AT(policy_app_error), 0, 0, policies, NULL,
+	 "when a protocol cannot be parsed on"},
+	{"app-layer.memcap-policy", OPTION_CHOICE, AT(policy_app_memcap), 0, 0, policies, NULL,
+	 "when the memory of application layers is full"},
+	{"app-layer.file-hashes", OPTION_BOOL, AT(app.file_hashes), 0, 0, NULL, NULL,
+	 "MD5, SHA-1 and SHA-256 of files even when no rule asks"},
+	{"app-layer.protocols.http.request-body-limit", OPTION_BYTES32, AT(app.http_request_body_limit), 0, 4 * GIB - 1,
+	 NULL, "bytes", "bytes of a request's body that are inspected; 0 is all"},
+	{"app-layer.protocols.http.response-body-limit", OPTION_BYTES32, AT(app.http_response_body_limit), 0,
+	 4 * GIB - 1, NULL, "bytes", "bytes of a response's body that are inspected; 0 is all"},
+	{"app-layer.protocols.http.decompression-layer-limit", OPTION_U32, AT(app.http_decompress_layers_max), 0, 8,
+	 NULL, NULL, "codings over each other that are undone"},
+	{"app-layer.protocols.http.decompressed-limit", OPTION_BYTES64, AT(app.decompressed_max_bytes), 64 * KIB,
+	 16 * GIB, NULL, "bytes", "what one body may unpack to"},
+
+	{"detect.packet-alert-max", OPTION_U16, AT(sigs.alerts_max), 1, SIGS_MATCHES_MAX, NULL, NULL,
+	 "alerts of one packet"},
+	{"detect.inspection-limit", OPTION_U32, AT(sigs.inspection_limit), 10, 1 << 24, NULL, NULL,
+	 "content and pcre tries of one rule and buffer"},
+	{"detect.pcre.match-limit", OPTION_U32, AT(sigs.pcre_match_limit), 100, 1 << 28, NULL, NULL,
+	 "steps of one expression"},
+	{"detect.pcre.match-limit-recursion", OPTION_U32, AT(sigs.pcre_recursion_limit), 100, 1 << 28, NULL, NULL,
+	 "nesting of one expression"},
+	{"detect.threshold-memcap", OPTION_SIZE, AT(sigs.threshold_memory_bytes), 64 * KIB, 64 * GIB, NULL, "bytes",
+	 "memory of thresholds"},
+	{"detect.state-memcap", OPTION_SIZE, AT(sigs.state_memory_bytes), 64 * KIB, 64 * GIB, NULL, "bytes",
+	 "memory of flow bits, variables and transaction states"},
+
+	{"records.filename", OPTION_STRING, AT(records.filename), 0, 0, NULL, NULL, "file in the folder of records"},
+	{"records.types", OPTION_LIST, AT(records.types), 0, 0, NULL, NULL,
+	 "event types that are written: alert, drop, flow, anomaly, fileinfo, stats, http, dns, tls, or all"},
+	{"records.anomaly", OPTION_LIST, AT(records.anomaly), 0, 0, anomaly_types, NULL, "anomalies that are written"},
+	{"records.community-id", OPTION_BOOL, AT(records.community_id), 0, 0, NULL, NULL, "Community ID of flows"},
+	{"records.community-id-seed", OPTION_U16, AT(records.community_id_seed), 0, 65535, NULL, NULL, "its seed"},
+	{"records.ethernet", OPTION_BOOL, AT(records.ethernet), 0, 0, NULL, NULL, "Ethernet addresses"},
+	{"records.metadata", OPTION_BOOL, AT(records.metadata), 0, 0, NULL, NULL, "flow bits and variables"},
+	{"records.payload", OPTION_BOOL, AT(records.payload), 0, 0, NULL, NULL, "alert: payload as Base64"},
+	{"records.payload-printable", OPTION_BOOL, AT(records.payload_printable), 0, 0, NULL, NULL,
+	 "alert: payload as text"},
+	{"records.payload-buffer-size", OPTION_BYTES32, AT(records.payload_bytes), 64, 64 * KIB, NULL, "bytes",
+	 "alert: bytes of stream data that are written"},
+	{"records.packet", OPTION_BOOL, AT(records.packet), 0, 0, NULL, NULL, "alert: the frame as Base64"},
+	{"records.references", OPTION_BOOL, AT(records.references), 0, 0, NULL, NULL, "alert: the rule's references"},
+	{"records.verdict", OPTION_BOOL, AT(records.verdict), 0, 0, NULL, NULL, "alert and drop: the verdict"},
+	{"records.drop-flows", OPTION_CHOICE, AT(records.drop_flows), 0, 0, drop_flows, NULL,
+	 "drop records: of all packets, or of the first of a dropped flow in each direction"},
+	{"records.drop-alerts", OPTION_BOOL, AT(records.drop_alerts), 0, 0, NULL, NULL,
+	 "drop records show the signature that dropped"},
+};
+const size_t config_option_count = sizeof(config_options) / sizeof(config_options[0]);
+
+const struct config_option *option_find(const char *name)
+{
+	for (size_t i = 0; i < config_option_count; i++)
+		if (strcmp(config_options[i].name, name) == 0)
+			return &config_options[i];
+	return NULL;
+}
+
+bool option_is_section(const char *prefix)
+{
+	size_t len = strlen(prefix);
+	for (size_t i = 0; i < config_option_count; i++)
+		if (strncmp(config_options[i].name, prefix, len) == 0 && config_options[i].name[len] == '.')
+			return true;
+	return false;
+}
+
+void string_list_clear(struct string_list *list)
+{
+	for (size_t i = 0; i < list->count; i++)
+		free(list->items[i]);
+	free(list->items);
+	*list = (struct string_list){0};
+}
+
+int string_list_add(struct string_list *list, const char *text)
+{
+	char **items = realloc(list->items, (list->count + 1) * sizeof(*items));
+	if (!items)
+		return -ENOMEM;
+	list->items = items;
+	list->items[list->count] = strdup(text);
+	if (!list->items[list->count])
+		return -ENOMEM;
+	list->count++;
+	return 0;
+}
+
+/* --- reading -------------------------------------------------------------------------------------------------------- */
+
+static bool parse_bool(const char *text, bool *value)
+{
+	static const char *const yes[] = {"yes", "true", "on", "1"}, *const no[] = {"no", "false", "off", "0"};
+	for (unsigned i = 0; i < 4; i++) {
+		if (strcasecmp(text, yes[i]) == 0 || strcasecmp(text, no[i]) == 0) {
+			*value = strcasecmp(text, yes[i]) == 0;
+			return true;
+		}
+	}
+	return false;
+}
+
+struct suffix {
+	const char *name;
+	uint64_t factor;
+};
+
+static const struct suffix size_suffixes[] = {{"", 1},	    {"b", 1},	 {"k", KIB},   {"kb", KIB},
+					      {"kib", KIB}, {"m", MIB},	 {"mb", MIB},  {"mib", MIB},
+					      {"g", GIB},   {"gb", GIB}, {"gib", GIB}, {NULL, 0}};
+/* A bare number is seconds, as the rule language's configuration has it. */
+static const struct suffix time_suffixes[] = {{"", SECOND},
+					      {"s", SECOND},
+					      {"sec", SECOND},
+					      {"ms", SECOND / 1000},
+					      {"us", SECOND / 1000000},
+					      {"m", 60 * SECOND},
+					      {"min", 60 * SECOND},
+					      {"h", 3600 * SECOND},
+					      {NULL, 0}};
+static const struct suffix no_suffixes[] = {{"", 1}, {NULL, 0}};
+
+static bool parse_number(const char *text, const struct suffix *suffixes, uint64_t *value)
+{
+	char *end;
+	if (text[0] < '0' || text[0] > '9')
+		return false;
+	errno = 0;
+	unsigned long long n = strtoull(text, &end, 10);
+	if (errno)
+		return false;
+	while (*end == ' ')
+		end++;
+	for (; suffixes->name; suffixes++)
+		if (strcasecmp(end, suffixes->name) == 0)
+			return !__builtin_mul_overflow((uint64_t)n, suffixes->factor, value);
+	return false;
+}
+
+static void name_choices(const struct option_choice *choices, char *buf, size_t size)
+{
+	size_t at = 0;
+	buf[0] = '\0';
+	for (; choices->name && at < size; choices++)
+		at += (size_t)snprintf(buf + at, size - at, "%s%s", at ? ", " : "", choices->name);
+}
+
+static const struct suffix *suffixes_of(enum option_type type)
+{
+	switch (type) {
+	case OPTION_SIZE:
+	case OPTION_BYTES32:
+	case OPTION_BYTES64:
+		return size_suffixes;
+	case OPTION_TIME:
+		return time_suffixes;
+	default:
+		return no_suffixes;
+	}
+}
+
+static int parse_choice(const struct config_option *option, const char *text, int *value, char *error)
+{
+	for (const struct option_choice *c = option->choices; c->name; c++) {
+		if (strcasecmp(c->name, text) == 0) {
+			if (value)
+				*value = c->value;
+			return 0;
+		}
+	}
+	char names[256];
+	name_choices(option->choices, names, sizeof(names));
+	snprintf(error, CONFIG_ERROR_MAX, "%s: \"%s\" is none of: %s", option->name, text, names);
+	return -EINVAL;
+}
+
+static const char *number_text(const struct config_option *option, uint64_t value, char *buf, size_t size);
+
+static int parse_uint(const struct config_option *option, void *at, const char *text, char *error)
+{
+	uint64_t value;
+	char low[32], high[32];
+	if (!parse_number(text, suffixes_of(option->type), &value)) {
+		snprintf(error, CONFIG_ERROR_MAX, "%s: \"%s\" is no number%s", option->name, text,
+			 option->type == OPTION_TIME		      ? " of seconds, ms, s, min or h"
+			 : suffixes_of(option->type) == size_suffixes ? " of bytes, kb, mb or gb"
+								      : "");
+		return -EINVAL;
+	}
+	if (value < option->min || value > option->max) {
+		snprintf(error, CONFIG_ERROR_MAX, "%s: %s is not between %s and %s", option->name, text,
+			 number_text(option, option->min, low, sizeof(low)),
+			 number_text(option, option->max, high, sizeof(high)));
+		return -EINVAL;
+	}
+	switch (option->type) {
+	case OPTION_U8:
+		*(uint8_t *)at = (uint8_t)value;
+		break;
+	case OPTION_U16:
+		*(uint16_t *)at = (uint16_t)value;
+		break;
+	case OPTION_U32:
+	case OPTION_BYTES32:
+		*(uint32_t *)at = (uint32_t)value;
+		break;
+	default:
+		*(uint64_t *)at = value;
+		break;
+	}
+	return 0;
+}
+_Static_assert(sizeof(size_t) == sizeof(uint64_t), "OPTION_SIZE is stored as 64 bits");
+
+/* The list of ports is written as "4789, 4790". */
+static int parse_ports(const struct config_option *option, uint16_t *ports, const char *text, char *error)
+{
+	uint16_t found[DECODE_PORTS_MAX] = {0};
+	unsigned count = 0;
+	char copy[128];
+	snprintf(copy, sizeof(copy), "%s", text);
+	char *save = NULL;
+	for (char *word = strtok_r(copy, " ,[]", &save); word; word = strtok_r(NULL, " ,[]", &save)) {
+		uint64_t value;
+		if (!parse_number(word, no_suffixes, &value) || value == 0 || value > 65535 ||
+		    count == DECODE_PORTS_MAX) {
+			snprintf(error, CONFIG_ERROR_MAX, "%s: \"%s\" is no list of at most %d ports", option->name,
+				 text, DECODE_PORTS_MAX);
+			return -EINVAL;
+		}
+		found[count++] = (uint16_t)value;
+	}
+	memcpy(ports, found, sizeof(found));
+	return 0;
+}
+
+static int parse_string(char **at, const char *text)
+{
+	char *copy = strdup(text);
+	if (!copy)
+		return -ENOMEM;
+	free(*at);
+	*at = copy;
+	return 0;
+}
+
+int option_parse(const struct config_option *option, struct config *config, const char *text,
+		 char error[static CONFIG_ERROR_MAX])
+{
+	void *at = (char *)config + option->offset;
+	switch (option->type) {
+	case OPTION_BOOL:
+		if (parse_bool(text, at))
+			return 0;
+		snprintf(error, CONFIG_ERROR_MAX, "%s: \"%s\" is neither yes nor no", option->name, text);
+		return -EINVAL;
+	case OPTION_CHOICE:
+		return parse_choice(option, text, at, error);
+	case OPTION_PATH:
+		if (text[0] && access(text, R_OK) != 0) {
+			snprintf(error, CONFIG_ERROR_MAX, "%s: %s: %s", option->name, text, strerror(errno));
+			return -EINVAL;
+		}
+		return parse_string(at, text);
+	case OPTION_STRING:
+		return parse_string(at, text);
+	case OPTION_LIST:
+		if (option->choices && parse_choice(option, text, NULL, error) != 0)
+			return -EINVAL;
+		return string_list_add(at, text);
+	case OPTION_PORTS:
+		return parse_ports(option, at, text, error);
+	default:
+		return parse_uint(option, at, text, error);
+	}
+}
+
+/* --- writing -------------------------------------------------------------------------------------------------------- */
+
+static const char *number_text(const struct config_option *option, uint64_t value, char *buf, size_t size)
+{
+	const struct suffix *s = suffixes_of(option->type);
+	if (s == size_suffixes) {
+		const char *unit = value == 0	      ? ""
+				   : value % GIB == 0 ? "gb"
+				   : value % MIB == 0 ? "mb"
+				   : value % KIB == 0 ? "kb"
+						      : "";
+		uint64_t factor = unit[0] == 'g' ? GIB : unit[0] == 'm' ? MIB : unit[0] == 'k' ? KIB : 1;
+		snprintf(buf, size, "%llu%s", (unsigned long long)(value / factor), unit);
+	} else if (s == time_suffixes) {
+		bool whole = value % SECOND == 0;
+		snprintf(buf, size, "%llu%s", (unsigned long long)(whole ? value / SECOND : value / (SECOND / 1000)),
+			 whole ? "s" : "ms");
+	} else {
+		snprintf(buf, size, "%llu", (unsigned long long)value);
+	}
+	return buf;
+}
+
+static const char *ports_text(const uint16_t *ports, char *buf, size_t size)
+{
+	size_t at = (size_t)snprintf(buf, size, "[");
+	for (unsigned i = 0; i < DECODE_PORTS_MAX && ports[i] && at < size; i++)
+		at += (size_t)snprintf(buf + at, size - at, "%s%u", i ? ", " : "", ports[i]);
+	if (at < size)
+		snprintf(buf + at, size - at, "]");
+	return buf;
+}
+
+static const char *choice_text(const struct config_option *option, int value)
+{
+	for (const struct option_choice *c = option->choices; c->name; c++)
+		if (c->value == value)
+			return c->name;
+	return "?";
+}
+
+const char *option_text(const struct config_option *option, const struct config *config, size_t n, char *buf,
+			size_t size)
+{
+	const void *at = (const char *)config + option->offset;
+	if (option->type == OPTION_LIST) {
+		const struct string_list *list = at;
+		return n < list->count ? list->items[n] : NULL;
+	}
+	if (n > 0)
+		return NULL;
+	switch (option->type) {
+	case OPTION_BOOL:
+		return *(const bool *)at ? "yes" : "no";
+	case OPTION_CHOICE:
+		return choice_text(option, *(const int *)at);
+	case OPTION_STRING:
+	case OPTION_PATH: {
+		const char *text = *(char *const *)at;
+		return text ? text : "";
+	}
+	case OPTION_PORTS:
+		return ports_text(at, buf, size);
+	case OPTION_U8:
+		return number_text(option, *(const uint8_t *)at, buf, size);
+	case OPTION_U16:
+		return number_text(option, *(const uint16_t *)at, buf, size);
+	case OPTION_U32:
+	case OPTION_BYTES32:
+		return number_text(option, *(const uint32_t *)at, buf, size);
+	default:
+		return number_text(option, *(const uint64_t *)at, buf, size);
+	}
+}
