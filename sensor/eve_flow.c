@@ -1,0 +1,252 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* flow and stats records. */
+#include <netinet/in.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <dataplane/stream.h>
+
+#include "eve.h"
+
+void eve_flow_counts(struct records *records, const struct flow *flow)
+{
+	struct json *j = &records->json;
+	json_uint(j, "pkts_toserver", flow->packets[TO_SERVER]);
+	json_uint(j, "pkts_toclient", flow->packets[TO_CLIENT]);
+	json_uint(j, "bytes_toserver", flow->bytes[TO_SERVER]);
+	json_uint(j, "bytes_toclient", flow->bytes[TO_CLIENT]);
+	json_time(j, "start", flow->first_ns);
+}
+
+static const char *flow_state_name(const struct flow *flow)
+{
+	switch ((enum flow_state)flow->state) {
+	case FLOW_NEW:
+		return "new";
+	case FLOW_ESTABLISHED:
+		return "established";
+	case FLOW_CLOSED:
+		return "closed";
+	case FLOW_BYPASSED:
+		return "bypassed";
+	}
+	return "unknown";
+}
+
+static const char *flow_end_name(enum flow_end why)
+{
+	switch (why) {
+	case FLOW_END_TIMEOUT:
+		return "timeout";
+	case FLOW_END_CLOSED:
+		return "tcp_reuse";
+	case FLOW_END_EVICTED:
+		return "forced";
+	case FLOW_END_SHUTDOWN:
+		return "shutdown";
+	}
+	return "unknown";
+}
+
+static const char *tcp_state_name(enum tcp_state state)
+{
+	static const char *const names[] = {
+		[TCP_NONE] = "none",
+		[TCP_SYN_SENT] = "syn_sent",
+		[TCP_SYN_RECV] = "syn_recv",
+		[TCP_ESTABLISHED] = "established",
+		[TCP_FIN_WAIT1] = "fin_wait1",
+		[TCP_FIN_WAIT2] = "fin_wait2",
+		[TCP_TIME_WAIT] = "time_wait",
+		[TCP_LAST_ACK] = "last_ack",
+		[TCP_CLOSE_WAIT] = "close_wait",
+		[TCP_CLOSING] = "closing",
+		[TCP_CLOSED] = "closed",
+	};
+	return names[state];
+}
+
+static void put_flags(struct json *j, const char *name, uint8_t flags)
+{
+	char text[3];
+	snprintf(text, sizeof(text), "%02x", flags);
+	json_string(j, name, text);
+}
+
+static void put_tcp(struct json *j, const struct flow *flow)
+{
+	static const char *const names[8] = {"fin", "syn", "rst", "psh", "ack", "urg", "ecn", "cwr"};
+	uint8_t all = flow->tcp_flags[0] | flow->tcp_flags[1];
+	json_object(j, "tcp");
+	put_flags(j, "tcp_flags", all);
+	put_flags(j, "tcp_flags_ts", flow->tcp_flags[TO_SERVER]);
+	put_flags(j, "tcp_flags_tc", flow->tcp_flags[TO_CLIENT]);
+	for (unsigned i = 0; i < 8; i++)
+		if (all >> i & 1)
+			json_bool(j, names[i], true);
+	if (flow->tcp) {
+		json_string(j, "state", tcp_state_name(stream_state(flow)));
+		if (stream_has_gap(flow, TO_SERVER))
+			json_bool(j, "ts_gap", true);
+		if (stream_has_gap(flow, TO_CLIENT))
+			json_bool(j, "tc_gap", true);
+	}
+	json_close(j);
+}
+
+static void put_tuple(struct records *records, const struct flow *flow)
+{
+	struct json *j = &records->json;
+	const struct flow_key *key = &flow->key;
+	unsigned vlans = key->vlan[0] ? key->vlan[1] ? 2 : 1 : 0;
+	eve_vlan(records, key->vlan, vlans);
+	eve_address(j, "src_ip", &key->addr[0], key->family);
+	if (eve_has_ports(key->proto))
+		json_uint(j, "src_port", key->port[0]);
+	eve_address(j, "dest_ip", &key->addr[1], key->family);
+	if (eve_has_ports(key->proto))
+		json_uint(j, "dest_port", key->port[1]);
+	json_uint(j, "ip_v", key->family);
+	eve_proto(j, "proto", key->proto);
+	if (key->proto == IPPROTO_ICMP || key->proto == IPPROTO_ICMPV6) {
+		json_uint(j, "icmp_type", flow->icmp_type[TO_SERVER]);
+		json_uint(j, "icmp_code", flow->icmp_code[TO_SERVER]);
+		if (flow->packets[TO_CLIENT]) {
+			json_uint(j, "response_icmp_type", flow->icmp_type[TO_CLIENT]);
+			json_uint(j, "response_icmp_code", flow->icmp_code[TO_CLIENT]);
+		}
+	}
+}
+
+void record_flow(struct records *records, const struct flow *flow, enum flow_end why)
+{
+	struct json *j = &records->json;
+	if (!records->on[RECORD_FLOW])
+		return;
+	json_begin(j);
+	json_time(j, "timestamp", flow->last_ns);
+	json_uint(j, "flow_id", flow->id);
+	if (flow->parent_id)
+		json_uint(j, "parent_id", flow->parent_id);
+	json_string(j, "event_type", "flow");
+	put_tuple(records, flow);
+	eve_app_proto(records, flow);
+	json_object(j, "flow");
+	eve_flow_counts(records, flow);
+	json_time(j, "end", flow->last_ns);
+	json_uint(j, "age", flow->last_ns / 1000000000ull - flow->first_ns / 1000000000ull);
+	json_string(j, "state", flow_state_name(flow));
+	json_string(j, "reason", flow_end_name(why));
+	json_bool(j, "alerted", flow->flags & FLOW_ALERTED);
+	if (flow->flags & FLOW_DROP)
+		json_string(j, "action", "drop");
+	else if (flow->flags & FLOW_PASS)
+		json_string(j, "action", "pass");
+	uint64_t tx_count = flow->app ? app_tx_count(flow) : 0;
+	if (tx_count)
+		json_uint(j, "tx_cnt", tx_count);
+	json_close(j);
+	if (records->config->records.metadata) {
+		const struct packet none = {.flow = (struct flow *)(uintptr_t)flow};
+		eve_metadata(records, &none);
+	}
+	eve_community_id(records, flow);
+	if (flow->key.proto == IPPROTO_TCP)
+		put_tcp(j, flow);
+	eve_end(records);
+}
+
+/* --- stats ---------------------------------------------------------------------------------------------------------- */
+
+static void put_drop_reasons(struct json *j, const struct counters *counters)
+{
+	json_object(j, "drop_reason");
+	for (unsigned r = 1; r < DROP_REASON_COUNT; r++) {
+		char key[64];
+		snprintf(key, sizeof(key), "%s", drop_reason_name((enum drop_reason)r));
+		for (char *c = key; *c; c++)
+			if (*c == ' ')
+				*c = '_';
+		json_uint(j, key, counters->drop[r]);
+	}
+	json_close(j);
+}
+
+static void put_rule_counts(struct json *j, const struct sigs_counts *rules)
+{
+	json_array(j, "engines");
+	json_object(j, NULL);
+	json_uint(j, "id", 0);
+	json_uint(j, "rules_loaded", rules->loaded);
+	json_uint(j, "rules_waiting", rules->waiting);
+	json_uint(j, "rules_failed", rules->failed);
+	json_uint(j, "rules_skipped", rules->skipped);
+	json_close(j);
+	json_close(j);
+}
+
+struct counter_writer {
+	struct json *json;
+	const struct counters *counters;
+	const struct sigs_counts *rules;
+	bool done[COUNTER_COUNT];
+};
+
+/* All counters below a prefix ("tcp.", "defrag.ipv4."), each further dot an object of its own. Names are ours, so the
+ * recursion is as deep as they are. */
+static void put_counters(struct counter_writer *w, const char *prefix)
+{
+	size_t len = strlen(prefix);
+	for (unsigned i = 0; i < COUNTER_COUNT; i++) {
+		const char *name = counter_name((enum counter)i);
+		if (w->done[i] || strncmp(name, prefix, len) != 0)
+			continue;
+		const char *dot = strchr(name + len, '.');
+		if (!dot) {
+			json_uint(w->json, name + len, w->counters->value[i]);
+			w->done[i] = true;
+			continue;
+		}
+		char below[64], section[64];
+		snprintf(below, sizeof(below), "%.*s", (int)(dot - name) + 1, name);
+		snprintf(section, sizeof(section), "%.*s", (int)(dot - name - (ptrdiff_t)len), name + len);
+		json_object(w->json, section);
+		put_counters(w, below);
+		if (strcmp(below, "ips.") == 0)
+			put_drop_reasons(w->json, w->counters);
+		else if (strcmp(below, "detect.") == 0)
+			put_rule_counts(w->json, w->rules);
+		json_close(w->json);
+	}
+}
+
+static void put_event_class(struct json *j, const struct counters *counters, enum event_class class, const char *name)
+{
+	json_object(j, name);
+	for (unsigned e = 0; e < EVENT_COUNT; e++)
+		if (event_class_of((enum event)e) == class && counters->event[e])
+			json_uint(j, event_name((enum event)e), counters->event[e]);
+	json_close(j);
+}
+
+void record_stats(struct records *records, uint64_t now_ns, uint64_t uptime_s, const struct counters *counters,
+		  const struct sigs_counts *rules)
+{
+	struct json *j = &records->json;
+	if (!records->on[RECORD_STATS])
+		return;
+	json_begin(j);
+	json_time(j, "timestamp", now_ns);
+	json_string(j, "event_type", "stats");
+	json_object(j, "stats");
+	json_uint(j, "uptime", uptime_s);
+	struct counter_writer writer = {.json = j, .counters = counters, .rules = rules};
+	put_counters(&writer, "");
+	json_object(j, "events");
+	put_event_class(j, counters, EVENT_CLASS_DECODE, "decode");
+	put_event_class(j, counters, EVENT_CLASS_STREAM, "stream");
+	put_event_class(j, counters, EVENT_CLASS_APPLAYER, "applayer");
+	json_close(j);
+	eve_end(records);
+}

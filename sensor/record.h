@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#pragma once
+
+/*
+ * Records: one JSON object a line, named as EVE names them. This header is what the worker calls; eve.h is what the
+ * writers of the single types share.
+ *
+ * A records object belongs to one worker.
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <dataplane/app.h>
+#include <dataplane/counters.h>
+#include <dataplane/flow.h>
+#include <dataplane/packet.h>
+#include <sigs/sigs.h>
+
+#include "config.h"
+#include "policy.h"
+
+struct records;
+
+struct records_stats {
+	uint64_t written;
+	uint64_t too_big; /* did not fit the buffer and were not written */
+};
+
+/* Creates the record file in `dir`. NULL with a message in error (256 bytes). The configuration outlives it. */
+struct records *records_open(const struct config *config, const char *dir, char *error);
+/* Writes what is buffered. 0 or the first error as -errno. NULL is allowed. */
+int records_close(struct records *records);
+struct records_stats records_stats(const struct records *records);
+
+/* What flow bits and variables are shown from. NULL: none. */
+void records_set_matcher(struct records *records, struct sigs_matcher *matcher);
+/* The capture that packets come from, for pcap_filename; NULL: an interface. Kept, not copied. */
+void records_set_capture(struct records *records, const char *path);
+
+/* The alerts of a packet; `judgement` is what they led to. */
+void record_alerts(struct records *records, const struct packet *pkt, const struct sigs_result *result,
+		   const struct judgement *judgement);
+/* A packet that was dropped; says nothing when the configuration wants flows' first drops only and this is a later one. */
+void record_drop(struct records *records, const struct packet *pkt, const struct sigs_result *result,
+		 const struct judgement *judgement);
+/* Anomalies of the packet itself. */
+void record_anomalies(struct records *records, const struct packet *pkt);
+/* Transactions and files of the packet's flow that are complete (or, with `ending`, all that are left) and were not yet
+ * written; marks them as logged whether their type is written or not. */
+void record_transactions(struct records *records, const struct packet *pkt, bool ending);
+void record_flow(struct records *records, const struct flow *flow, enum flow_end why);
+void record_stats(struct records *records, uint64_t now_ns, uint64_t uptime_s, const struct counters *counters,
+		  const struct sigs_counts *rules);
