@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "command.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "terminal.h"
+
+int arg_list_add(struct arg_list *list, const char *item)
+{
+	const char **items = realloc(list->items, (list->count + 1) * sizeof(*items));
+	if (!items)
+		return -ENOMEM;
+	list->items = items;
+	items[list->count++] = item;
+	return 0;
+}
+
+int common_config(const struct common_args *args, struct config *config)
+{
+	char error[CONFIG_ERROR_MAX] = "out of memory";
+	int rc = config_init(config, args->inline_mode);
+	if (rc == 0 && args->config_path)
+		rc = config_load(config, args->config_path, error);
+	for (size_t i = 0; i < args->sets.count && rc == 0; i++)
+		rc = config_set(config, args->sets.items[i], error);
+	if (rc == 0 && args->no_checksums)
+		config->checksum_validation = false;
+	if (rc == 0)
+		rc = config_finish(config, error);
+	if (rc != 0)
+		say_error("%s", error);
+	return rc;
+}
+
+void common_free(struct common_args *args)
+{
+	free(args->rules.items);
+	free(args->sets.items);
+}

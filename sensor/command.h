@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#pragma once
+
+/* What a subcommand gets and gives: exit codes, and the options that several have in common. */
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "config.h"
+
+enum exit_code {
+	EXIT_FINE = 0,
+	EXIT_INPUT = 1, /* something is wrong with what was read: rules, captures, configuration */
+	EXIT_USAGE = 2, /* the command line is wrong */
+};
+
+/* A list of pointers into argv. */
+struct arg_list {
+	const char **items;
+	size_t count;
+};
+int arg_list_add(struct arg_list *list, const char *item);
+
+/* Options that read rules and a configuration. */
+struct common_args {
+	const char *config_path;
+	const char *cache_dir;
+	struct arg_list rules; /* -S */
+	struct arg_list sets;  /* --set */
+	bool inline_mode, no_cache, strict, quiet, no_checksums;
+};
+
+/* Reads the configuration as the options say. 0, or -EINVAL and the like (told already); config_free is due either way. */
+int common_config(const struct common_args *args, struct config *config);
+void common_free(struct common_args *args);
+
+int cmd_replay(int argc, char **argv);
+int cmd_check(int argc, char **argv);

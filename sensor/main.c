@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* sekisho: the command line. Each subcommand parses its own options. */
+#include <stdio.h>
+#include <string.h>
+
+#include <dataplane/app.h>
+
+#include "command.h"
+#include "config.h"
+#include "terminal.h"
+
+static int cmd_version(int argc, char **argv);
+static int cmd_help(int argc, char **argv);
+
+static const struct subcommand {
+	const char *name;
+	int (*fn)(int argc, char **argv);
+	const char *help;
+} subcommands[] = {
+	{"replay", cmd_replay, "judge captures: alerts and verdicts as if they had passed the wire"},
+	{"check", cmd_check, "say every error of a configuration and its rules"},
+	{"version", cmd_version, "show the version and the protocols that are parsed"},
+	{"help", cmd_help, "show this, the help of a command, or all options (help config)"},
+};
+#define SUBCOMMANDS (sizeof(subcommands) / sizeof(subcommands[0]))
+
+static void usage(FILE *out)
+{
+	fputs("usage: sekisho COMMAND [OPTION]...\n\n", out);
+	for (size_t i = 0; i < SUBCOMMANDS; i++)
+		fprintf(out, "  %-8s  %s\n", subcommands[i].name, subcommands[i].help);
+	fputs("\nsekisho COMMAND --help shows a command's options.\n"
+	      "Exit status: 0 fine, 1 something is wrong with the input, 2 the command line is wrong.\n",
+	      out);
+}
+
+static const struct subcommand *find(const char *name)
+{
+	for (size_t i = 0; i < SUBCOMMANDS; i++)
+		if (strcmp(subcommands[i].name, name) == 0)
+			return &subcommands[i];
+	return NULL;
+}
+
+static int cmd_version(int argc, char **argv)
+{
+	(void)argc;
+	(void)argv;
+	printf("sekisho %s\nprotocols:", SEKISHO_VERSION);
+	for (const struct app_proto *const *p = app_protos(); *p; p++)
+		printf(" %s", (*p)->name);
+	putchar('\n');
+	return EXIT_FINE;
+}
+
+static int cmd_help(int argc, char **argv)
+{
+	if (argc < 2) {
+		usage(stdout);
+		return EXIT_FINE;
+	}
+	if (strcmp(argv[1], "config") == 0) {
+		config_help(stdout);
+		return EXIT_FINE;
+	}
+	const struct subcommand *c = find(argv[1]);
+	if (!c) {
+		say_error("no command \"%s\"; sekisho help lists them", argv[1]);
+		return EXIT_USAGE;
+	}
+	if (c->fn == cmd_help || c->fn == cmd_version) {
+		printf("%s: %s\n", c->name, c->help);
+		return EXIT_FINE;
+	}
+	char ask[] = "--help";
+	char *args[] = {argv[1], ask, NULL};
+	return c->fn(2, args);
+}
+
+int main(int argc, char **argv)
+{
+	if (argc < 2) {
+		usage(stderr);
+		return EXIT_USAGE;
+	}
+	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)
+		return cmd_help(1, argv + 1);
+	if (strcmp(argv[1], "--version") == 0 || strcmp(argv[1], "-V") == 0)
+		return cmd_version(1, argv + 1);
+	const struct subcommand *c = find(argv[1]);
+	if (!c) {
+		say_error("no command \"%s\"; sekisho help lists them", argv[1]);
+		return EXIT_USAGE;
+	}
+	return c->fn(argc - 1, argv + 1);
+}

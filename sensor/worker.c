@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* A worker's life: its layers, and the loop. */
+#include "worker.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Incomplete datagrams and idle flows that are looked at in one burst: some times what one burst can bring, so that ageing
+ * keeps up with any rate and never stalls the burst. */
+#define EXPIRE_DATAGRAMS 16
+#define EXPIRE_FLOWS	 (IO_BURST_MAX * 2)
+/* Bursts between two calls of progress: some ten a second at full speed. */
+#define PROGRESS_BURSTS 4096
+
+static void tx_detect_free(void *user, struct app_tx *tx)
+{
+	struct worker *w = user;
+	sigs_tx_free(w->matcher, tx);
+}
+
+static bool make_layers(struct worker *w)
+{
+	const struct config *config = w->c.config;
+	struct app_config app = config->app;
+	struct stream_config stream = config->stream;
+	app.inline_mode = stream.inline_mode = w->inline_mode;
+	app.file_hashes = app.file_hashes || sigs_ruleset_wants_file_hashes(w->c.ruleset);
+	app.detect_free = tx_detect_free;
+	app.detect_user = w;
+	return (w->decoder = decoder_new(&config->decode, w->counters)) &&
+	       (w->defrag = defrag_new(&config->defrag, w->counters)) &&
+	       (w->flows = flow_table_new(&config->flow, w->counters, judge_flow_end, w)) &&
+	       (w->streams = stream_engine_new(&stream, w->counters)) &&
+	       (w->apps = app_engine_new(&app, w->counters)) &&
+	       (w->matcher = sigs_matcher_new(w->c.ruleset, w->c.env, w->counters));
+}
+
+struct worker *worker_new(const struct worker_config *config, struct counters *counters, char *error)
+{
+	struct worker *w = calloc(1, sizeof(*w));
+	memset(counters, 0, sizeof(*counters));
+	if (w) {
+		w->c = *config;
+		w->inline_mode = config->config->inline_mode;
+		w->counters = counters;
+	}
+	if (!w || !make_layers(w)) {
+		snprintf(error, 256, "cannot reserve the worker's memory: %s", strerror(errno));
+		worker_free(w);
+		return NULL;
+	}
+	sigs_matcher_set_streams(w->matcher, w->streams);
+	records_set_matcher(w->c.records, w->matcher);
+	return w;
+}
+
+void worker_free(struct worker *w)
+{
+	if (!w)
+		return;
+	if (w->flows)
+		flow_table_free(w->flows);
+	if (w->apps)
+		app_engine_free(w->apps);
+	if (w->streams)
+		stream_engine_free(w->streams);
+	if (w->matcher)
+		sigs_matcher_free(w->matcher);
+	if (w->defrag)
+		defrag_free(w->defrag);
+	if (w->decoder)
+		decoder_free(w->decoder);
+	records_set_matcher(w->c.records, NULL);
+	free(w);
+}
+
+/* Counts what became of a frame; the backend carries it out afterwards. */
+static void tally_verdict(struct worker *w, const struct packet *frame)
+{
+	switch (frame->verdict) {
+	case VERDICT_DROP:
+		w->tally.dropped++;
+		w->counters->drop[frame->drop_reason]++;
+		count(w->counters, COUNTER_IPS_BLOCKED);
+		return;
+	case VERDICT_HOLD:
+		w->tally.held++;
+		return;
+	case VERDICT_REPLACE:
+		count(w->counters, COUNTER_IPS_REPLACED);
+		/* fall through */
+	case VERDICT_FORWARD:
+		w->tally.forwarded++;
+		count(w->counters, COUNTER_IPS_ACCEPTED);
+	}
+}
+
+static void receive_tally(struct worker *w, struct packet **pkts, unsigned n)
+{
+	if (w->tally.received == 0)
+		w->tally.first_ns = pkts[0]->ts_ns;
+	w->tally.received += n;
+	for (unsigned i = 0; i < n; i++)
+		w->tally.bytes += pkts[i]->wire_len;
+	/* a capture's clock may step back; ageing only ever goes forward */
+	if (pkts[n - 1]->ts_ns > w->now_ns)
+		w->now_ns = pkts[n - 1]->ts_ns;
+	w->tally.last_ns = w->now_ns;
+	count_add(w->counters, COUNTER_CAPTURE_PACKETS, n);
+}
+
+static void housekeep(struct worker *w)
+{
+	w->bursts++;
+	defrag_recycle(w->defrag, w->now_ns, EXPIRE_DATAGRAMS);
+	flow_expire(w->flows, w->now_ns, EXPIRE_FLOWS);
+	if (w->bursts % PROGRESS_BURSTS == 0 && w->c.progress)
+		w->c.progress(w->c.progress_user, &w->tally);
+}
+
+/* The end of the input: datagrams that never became whole are given up, and every flow has its last inspection. */
+static void settle_all(struct worker *w)
+{
+	defrag_recycle(w->defrag, UINT64_MAX, UINT32_MAX);
+	flow_drain(w->flows, FLOW_END_SHUTDOWN);
+	if (!w->inline_mode)
+		return;
+	/* the held frames of those datagrams: defragmentation counted them by their reason */
+	uint64_t expired = w->counters->drop[DROP_DEFRAG_TIMEOUT];
+	w->tally.dropped += expired;
+	w->tally.held -= expired < w->tally.held ? expired : w->tally.held;
+}
+
+int worker_run(struct worker *w)
+{
+	struct packet *pkts[IO_BURST_MAX];
+	int n;
+	while ((n = io_receive(w->c.io, pkts, IO_BURST_MAX)) >= 0) {
+		if (n > 0) {
+			receive_tally(w, pkts, (unsigned)n);
+			if (w->c.source)
+				records_set_capture(w->c.records, w->c.source(w->c.io));
+		}
+		for (int i = 0; i < n; i++)
+			decode_frame(w->decoder, pkts[i]);
+		for (int i = 0; i < n; i++)
+			for (struct packet *p = pkts[i]; p; p = p->inner)
+				flow_prefetch(w->flows, p);
+		for (int i = 0; i < n; i++) {
+			judge_frame(w, pkts[i]);
+			tally_verdict(w, pkts[i]);
+		}
+		if (n > 0)
+			io_verdict(w->c.io, pkts, (unsigned)n);
+		decoder_recycle(w->decoder);
+		housekeep(w);
+		if (w->c.stop && *w->c.stop)
+			break;
+	}
+	settle_all(w);
+	return n == -ENODATA || n >= 0 ? 0 : n;
+}
