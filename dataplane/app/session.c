@@ -14,7 +14,6 @@ void app_config_defaults(struct app_config *config, bool inline_mode)
 		.memcap_policy = EXCEPTION_IGNORE,
 		.error_policy = EXCEPTION_IGNORE,
 		.inline_mode = inline_mode,
-		.file_hashes = true,
 		.http_request_body_limit = 100u << 10,
 		.http_response_body_limit = 100u << 10,
 		/* servers send gzip in brotli in deflate to hide a body; more than three layers is an event of its own */
@@ -32,17 +31,25 @@ struct app_engine *app_engine_new(const struct app_config *config, struct counte
 	engine->config = *config;
 	engine->counters = counters;
 	engine->slab = slab_new("app", config->memory_bytes);
-	if (!engine->slab) {
-		free(engine);
-		return NULL;
+	if (!engine->slab)
+		goto fail;
+	if (config->file_hashes) {
+		engine->digests = app_digests_new(APP_DIGESTS_MAX);
+		if (!engine->digests)
+			goto fail;
 	}
 	return engine;
+
+fail:
+	app_engine_free(engine);
+	return NULL;
 }
 
 void app_engine_free(struct app_engine *engine)
 {
 	if (!engine)
 		return;
+	app_digests_free(engine->digests);
 	slab_free_all(engine->slab);
 	free(engine);
 }
@@ -647,6 +654,11 @@ struct slab *app_slab(struct app_session *session)
 const struct app_config *app_config_of(struct app_session *session)
 {
 	return &session->engine->config;
+}
+
+struct app_digests *app_digests(struct app_session *session)
+{
+	return session->engine->digests;
 }
 
 struct counters *app_counters(struct app_session *session)

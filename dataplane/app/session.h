@@ -5,10 +5,13 @@
 
 #include <dataplane/app.h>
 
+#include "app/file.h"
+
 struct app_engine {
 	struct app_config config;
 	struct slab *slab;
 	struct counters *counters;
+	struct app_digests *digests; /* NULL when files are not hashed */
 };
 
 struct app_session {
