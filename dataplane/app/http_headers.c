@@ -417,7 +417,11 @@ enum http_step http_read_fields(struct http_input *in, struct http_message *m)
 			break;
 		}
 		if (eol) {
+			bool first = m->raw.len == 0 && r.at == in->at;
 			r.at += eol;
+			/* Behind a status line that ended with LF, a CR alone is the other half of its line end. */
+			if (first && eol == 1 && r.at[-1] == '\r')
+				continue;
 			break;
 		}
 		enum found found = read_field(&r);
