@@ -163,28 +163,32 @@ static bool run_reserve(struct stream_engine *engine, struct tcp_half *half, uin
 	return false;
 }
 
-static void mark(struct tcp_half *half, uint64_t offset)
+/* Notes that a segment which was sent from `sent_at` brings the bytes from the edge on. */
+static void mark(struct tcp_half *half, uint64_t sent_at)
 {
 	if (half->mark_count == TCP_MARKS) {
 		half->mark_first = (uint8_t)((half->mark_first + 1) % TCP_MARKS);
 		half->mark_count--;
 	}
-	half->marks[(half->mark_first + half->mark_count) % TCP_MARKS] = offset;
+	unsigned at = (half->mark_first + half->mark_count) % TCP_MARKS;
+	uint64_t back = half->edge > sent_at ? half->edge - sent_at : 0;
+	half->marks[at] = half->edge;
+	half->mark_back[at] = (uint16_t)(back < UINT16_MAX ? back : UINT16_MAX);
 	half->mark_count++;
 }
 
-/* Where the segment that brought the byte at `offset` began, and where the next one begins. */
+/* Where the segment that brought the byte at `offset` began, and where the bytes of the next one do. */
 static uint64_t marked_start(const struct tcp_half *half, uint64_t offset, uint64_t *next)
 {
 	uint64_t start = 0;
 	*next = half->edge;
 	for (unsigned i = 0; i < half->mark_count; i++) {
-		uint64_t at = half->marks[(half->mark_first + i) % TCP_MARKS];
-		if (at > offset) {
-			*next = at;
+		unsigned at = (half->mark_first + i) % TCP_MARKS;
+		if (half->marks[at] > offset) {
+			*next = half->marks[at];
 			break;
 		}
-		start = at;
+		start = half->marks[at] - half->mark_back[at];
 	}
 	return start;
 }

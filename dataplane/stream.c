@@ -137,6 +137,8 @@ void stream_packet(struct stream_engine *engine, struct flow_table *table, struc
 		.flags = pkt->tcp.flags,
 	};
 	uint64_t before = session ? available_both(session) : 0;
+	if (session)
+		session->turn++;
 	if (!tcp_track(&c))
 		bad_packet(engine, pkt);
 	if (!c.session)
@@ -154,6 +156,7 @@ void stream_finish(struct stream_engine *engine, struct flow *flow)
 	struct tcp_session *session = flow->tcp;
 	if (!session)
 		return;
+	session->turn++;
 	for (int d = 0; d < 2; d++) {
 		struct tcp_half *half = &session->half[d];
 		if (half->flags & HALF_FINISHED)
@@ -250,16 +253,20 @@ bool stream_app_view(struct flow *flow, enum direction dir, struct stream_view *
 	if (half->flags & HALF_APP_OFF)
 		return false;
 	uint64_t limit = half->flags & HALF_FINISHED ? half->app_end : tcp_available(session, half);
-	uint64_t shown = half->app_shown > half->app ? half->app_shown : half->app;
-	view_from(half, half->app, shown, limit, view);
+	/* what was shown with an earlier packet and left is not waited for when only a gap follows */
+	bool left = half->app_shown > half->app && half->app_shown_at != session->turn;
+	view_from(half, half->app, left ? half->app_shown : half->app, limit, view);
 	uint64_t end = view->offset + view->len;
-	bool fresh = end > shown;
 	view->eof = end >= limit && at_eof(session, half, end);
-	if (!fresh && (!view->eof || half->flags & HALF_EOF_SHOWN))
+	if (view->len == 0 && view->gap == 0 && (!view->eof || half->flags & HALF_EOF_SHOWN))
 		return false;
+	half->flags &= (uint16_t)~HALF_EOF_VIEW;
 	if (view->eof)
-		half->flags |= HALF_EOF_SHOWN;
-	half->app_shown = end;
+		half->flags |= HALF_EOF_VIEW;
+	if (end > half->app_shown) {
+		half->app_shown = end;
+		half->app_shown_at = session->turn;
+	}
 	half->app_view = view->offset;
 	return true;
 }
@@ -275,6 +282,8 @@ void stream_app_consume(struct stream_engine *engine, struct flow *flow, enum di
 		to = half->app_shown;
 	if (to > half->app)
 		half->app = to;
+	if (half->flags & HALF_EOF_VIEW)
+		half->flags |= HALF_EOF_SHOWN;
 	if (half->segments && half->gap_count > 0)
 		tcp_pass_gaps(engine, session, half);
 	release_closed(engine, session, half);

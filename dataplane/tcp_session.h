@@ -72,6 +72,7 @@ enum tcp_half_flag {
 	HALF_SEEN = 1 << 10,
 	HALF_FINISHED = 1 << 11, /* the flow ends: all that is here is available */
 	HALF_BEGUN = 1 << 12,	 /* isn is known */
+	HALF_EOF_VIEW = 1 << 13, /* the last view had the end of file */
 };
 
 /* What one side sends. */
@@ -99,11 +100,13 @@ struct tcp_half {
 
 	/* readers: consumed up to, shown up to, begin of the last view */
 	uint64_t app, app_shown, app_view;
+	uint32_t app_shown_at; /* session's turn when app_shown last grew */
 	uint64_t raw, raw_shown;
 	uint64_t app_end; /* when finished: what lies beyond is behind a hole */
 
 	struct tcp_gap gaps[TCP_GAPS_MAX];
-	uint64_t marks[TCP_MARKS];
+	uint64_t marks[TCP_MARKS];     /* where a segment's bytes begin in the run */
+	uint16_t mark_back[TCP_MARKS]; /* how far before that it was sent from */
 };
 
 enum tcp_session_flag {
@@ -136,6 +139,7 @@ struct tcp_session {
 	uint8_t state, previous_state; /* enum tcp_state */
 	uint8_t queue_len;
 	uint32_t flags; /* enum tcp_session_flag */
+	uint32_t turn;	/* counts packets: what was shown in an earlier one and left there will not be taken */
 	struct tcp_handshake *queue;
 	const struct stream_config *config;
 	struct tcp_half half[2]; /* by direction of its bytes: [TO_SERVER] is what the client sends */

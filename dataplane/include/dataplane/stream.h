@@ -83,7 +83,9 @@ struct stream_view {
 	bool eof;	 /* nothing follows data */
 };
 
-/* What the application layer has not consumed yet. False when there is nothing new (no data, no gap, no new eof). */
+/* What the application layer has not consumed yet; the same again until it does, or more comes. False when there is
+ * nothing (no data, no gap, no end of file that it was not told of). What it left of the bytes before a gap is given up
+ * with the next packet: then they count as part of the gap. */
 bool stream_app_view(struct flow *flow, enum direction dir, struct stream_view *view);
 /* It took n bytes (and the gap before them, which is then over). */
 void stream_app_consume(struct stream_engine *engine, struct flow *flow, enum direction dir, uint32_t n);
