@@ -53,14 +53,13 @@ install_packages() {
 	rm -f "$log"
 }
 
-# configure DIR OPTION... : a build folder, made once.
+# configure DIR OPTION... : a build folder; one that is there is looked over again, for files may have come or gone.
 configure() {
-	local dir=$1
+	local dir=$1 again=()
 	shift
-	if [ -f "$dir/build.ninja" ]; then
-		return
-	fi
-	meson setup "$dir" "$top" "$@" >"$dir.log" 2>&1 || {
+	[ ! -f "$dir/build.ninja" ] || again=(--reconfigure)
+	mkdir -p "$(dirname "$dir")"
+	meson setup "${again[@]}" "$dir" "$top" "$@" >"$dir.log" 2>&1 || {
 		tail -n 20 "$dir.log" >&2
 		fail "meson could not set up $dir" "read $dir.log; a half-made folder is mended by: rm -r $dir"
 	}
