@@ -8,7 +8,7 @@ started=$SECONDS
 # The one list of Debian packages: what a build needs, and what the checks need beyond that.
 build_packages=(gcc libc6-dev meson ninja-build pkg-config python3 libhyperscan-dev libpcre2-dev libssl-dev libpcap-dev
 	libyaml-dev zlib1g-dev libbrotli-dev liblzma-dev libxxhash-dev libmaxminddb-dev libcmocka-dev)
-check_packages=(clang clang-format-14 libclang-rt-14-dev libasan8 libubsan1 git python3-yaml man-db)
+check_packages=(clang clang-format-14 libclang-rt-14-dev libasan8 libubsan1 python3-yaml)
 
 if [ -t 1 ] && [ -z "${NO_COLOR:-}" ]; then
 	bold=$'\e[1m' dim=$'\e[2m' red=$'\e[31m' green=$'\e[32m' yellow=$'\e[33m' plain=$'\e[0m'
