@@ -55,7 +55,7 @@ def enabled_rules(folder, path):
     return count
 
 
-Run = collections.namedtuple("Run", "cpu_s wall_s peak_rss_bytes threads")
+Run = collections.namedtuple("Run", "cpu_s wall_s peak_rss_bytes threads own")  # own: the summary, where one was printed
 
 
 def measure(command, log):
@@ -75,7 +75,15 @@ def measure(command, log):
     if process.returncode != 0:
         with open(log, encoding="utf-8", errors="replace") as f:
             raise Trouble("%s ended with %d:\n%s" % (" ".join(command), process.returncode, f.read()[-2000:]))
-    return Run(usage.ru_utime + usage.ru_stime, wall, usage.ru_maxrss * 1024, threads)
+    return Run(usage.ru_utime + usage.ru_stime, wall, usage.ru_maxrss * 1024, threads, last_json(log))
+
+
+def last_json(path):
+    with open(path, encoding="utf-8", errors="replace") as f:
+        for line in reversed(f.read().splitlines()):
+            if line.startswith("{"):
+                return json.loads(line)
+    return {}
 
 
 def sample_threads(pid, threads):
@@ -130,7 +138,7 @@ class Sekisho:
         shutil.rmtree(self.cache, ignore_errors=True)
 
     def run(self, capture, rules, out):
-        command = [self.binary, "replay", "-c", self.config, "-S", rules, "-l", fresh(out)]
+        command = [self.binary, "replay", "-c", self.config, "-S", rules, "-l", fresh(out), "--json"]
         command += [] if self.checksum else ["--checksum", "none"]
         return measure(command + [capture], os.path.join(self.work, os.path.basename(out) + ".log"))
 
