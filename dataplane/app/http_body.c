@@ -74,7 +74,6 @@ static void begin(struct http_session *http, struct http_tx *tx, enum direction 
 	struct bytes type;
 
 	body->begun = true;
-	http_progress(tx, dir, HTTP_BODY);
 	if (dir == TO_SERVER) {
 		if (tx->method_id == HTTP_METHOD_POST &&
 		    http_field(&tx->message[TO_SERVER], "content-type", &type, NULL))
@@ -271,6 +270,9 @@ void http_body_data(struct http_session *http, struct http_tx *tx, enum directio
 	struct http_body *body = &tx->message[dir].body;
 
 	body->message_bytes += len;
+	/* Junk before a status line is kept, but the header is still to come. */
+	if (http->side[dir].state != HTTP_READ_LINE)
+		http_progress(tx, dir, HTTP_BODY);
 	/* Past the limit nothing is inspected, so nothing need be decoded. */
 	if (body->truncated)
 		body->entity_bytes += len;

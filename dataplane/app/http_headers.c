@@ -404,8 +404,11 @@ enum http_step http_read_fields(struct http_input *in, struct http_message *m)
 		.last = in->eof,
 	};
 	enum http_step step = HTTP_GO_ON;
+	struct http_lazy *lazy = in->side->tx->lazy[in->dir];
 	size_t eol;
 
+	if (lazy) /* what was put together is no longer all */
+		lazy->has_fields = lazy->has_header = lazy->has_names = lazy->has_start = false;
 	for (;;) {
 		if (r.at == r.end) {
 			step = in->eof ? HTTP_GO_ON : HTTP_NEED_MORE;
