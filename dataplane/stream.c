@@ -80,7 +80,9 @@ static bool begin_anew(struct flow_table *table, struct packet *pkt)
 static void bad_packet(struct stream_engine *engine, struct packet *pkt)
 {
 	pkt->flags |= PACKET_STREAM_BAD;
-	if (engine->config.inline_mode && engine->config.drop_invalid)
+	/* the end of a connection that nobody follows passes as its data did */
+	bool followed = pkt->flow->tcp != NULL;
+	if (engine->config.inline_mode && engine->config.drop_invalid && followed)
 		packet_drop(pkt, DROP_STREAM);
 }
 

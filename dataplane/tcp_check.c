@@ -97,7 +97,8 @@ bool tcp_reset_valid(const struct tcp_context *c)
 {
 	if (c->session->flags & SESSION_LOSSY && !c->engine->config.inline_mode)
 		return true;
-	if (c->session->flags & SESSION_TIMESTAMP && !tcp_timestamp_valid(c))
+	/* RFC 7323, 5.2: a receiver obeys a reset whatever its timestamp; a passive sensor takes an old one for a forged one */
+	if (c->session->flags & SESSION_TIMESTAMP && !c->engine->config.inline_mode && !tcp_timestamp_valid(c))
 		return false;
 	if (c->len > 0)
 		packet_event(c->pkt, EVENT_STREAM_RST_WITH_DATA);
