@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The configuration file. Golden cases stand in config/: NAME.in is read, and NAME.ok holds either the whole message that
+ * refuses it, or lines that must stand in the configuration as it is printed.
+ */
+#include <dirent.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "config.h"
+
+static char *read_text(const char *path)
+{
+	FILE *f = fopen(path, "rb");
+	if (!f)
+		return NULL;
+	char *text = calloc(1, 64 << 10);
+	size_t n = fread(text, 1, (64 << 10) - 1, f);
+	text[n] = '\0';
+	fclose(f);
+	return text;
+}
+
+static char *printed(const struct config *config)
+{
+	char *text;
+	size_t len;
+	FILE *out = open_memstream(&text, &len);
+	config_print(config, out);
+	fclose(out);
+	return text;
+}
+
+static int load(struct config *config, const char *path, bool inline_mode, char *error)
+{
+	assert_int_equal(config_init(config, inline_mode), 0);
+	int rc = config_load(config, path, error);
+	return rc != 0 ? rc : config_finish(config, error);
+}
+
+static bool has_line(const char *text, const char *line, size_t len)
+{
+	for (const char *at = text; at; at = strchr(at, '\n'), at = at ? at + 1 : NULL)
+		if (strncmp(at, line, len) == 0 && (at[len] == '\n' || at[len] == '\0'))
+			return true;
+	return false;
+}
+
+static void expect_lines(const char *name, const char *text, const char *ok)
+{
+	for (const char *line = ok; *line;) {
+		size_t len = strcspn(line, "\n");
+		if (!has_line(text, line, len))
+			fail_msg("%s: the printed configuration lacks \"%.*s\"", name, (int)len, line);
+		line += len + (line[len] == '\n');
+	}
+}
+
+static void run_golden(const char *folder, const char *name)
+{
+	char in[4096], ok[4096], error[CONFIG_ERROR_MAX] = "";
+	snprintf(in, sizeof(in), "%s/%s.in", folder, name);
+	snprintf(ok, sizeof(ok), "%s/%s.ok", folder, name);
+	char *want = read_text(ok);
+	if (!want)
+		fail_msg("%s is missing", ok);
+	struct config config;
+	if (load(&config, in, false, error) == 0) {
+		char *text = printed(&config);
+		expect_lines(name, text, want);
+		free(text);
+	} else {
+		/* the message begins with the path as it was given */
+		char *without_folder = error + strlen(folder) + 1;
+		assert_memory_equal(error, folder, strlen(folder));
+		want[strcspn(want, "\n")] = '\0';
+		assert_string_equal(without_folder, want);
+	}
+	config_free(&config);
+	free(want);
+}
+
+static void golden_cases_hold(void **state)
+{
+	const char *folder = *state;
+	unsigned count = 0;
+	DIR *dir = opendir(folder);
+	assert_non_null(dir);
+	for (struct dirent *e; (e = readdir(dir));) {
+		char name[256];
+		size_t len = strlen(e->d_name);
+		if (len <= 3 || strcmp(e->d_name + len - 3, ".in") != 0)
+			continue;
+		snprintf(name, sizeof(name), "%.*s", (int)len - 3, e->d_name);
+		run_golden(folder, name);
+		count++;
+	}
+	closedir(dir);
+	assert_true(count >= 20);
+}
+
+/* Reading what was printed gives the same configuration: nothing is lost or shown in a form that cannot be read. */
+static void the_printed_configuration_reads_back(void **state)
+{
+	const char *folder = *state;
+	char in[4096], error[CONFIG_ERROR_MAX], path[] = "/tmp/sekisho-config-XXXXXX";
+	struct config first, second;
+	snprintf(in, sizeof(in), "%s/values.in", folder);
+	assert_int_equal(load(&first, in, false, error), 0);
+	char *text = printed(&first);
+	int fd = mkstemp(path);
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, text, strlen(text)), strlen(text));
+	close(fd);
+	int rc = load(&second, path, false, error);
+	unlink(path);
+	if (rc != 0)
+		fail_msg("%s", error);
+	char *again = printed(&second);
+	assert_string_equal(again, text);
+	free(text);
+	free(again);
+	config_free(&first);
+	config_free(&second);
+}
+
+static void assignments_override(void **state)
+{
+	(void)state;
+	struct config config;
+	char error[CONFIG_ERROR_MAX];
+	assert_int_equal(config_init(&config, false), 0);
+	assert_int_equal(config_set(&config, "stream.midstream=yes", error), 0);
+	assert_true(config.stream.midstream);
+	assert_int_equal(config_set(&config, "records.types=alert", error), 0);
+	assert_int_equal(config.records.types.count, 1);
+	assert_string_equal(config.records.types.items[0], "alert");
+	assert_int_not_equal(config_set(&config, "stream.nothing=yes", error), 0);
+	assert_int_not_equal(config_set(&config, "stream.midstream", error), 0);
+	assert_int_not_equal(config_set(&config, "stream.midstream=7", error), 0);
+	config_free(&config);
+}
+
+static enum exception_policy midstream_policy(bool inline_mode, const char *assignment)
+{
+	struct config config;
+	char error[CONFIG_ERROR_MAX];
+	assert_int_equal(config_init(&config, inline_mode), 0);
+	if (assignment)
+		assert_int_equal(config_set(&config, assignment, error), 0);
+	assert_int_equal(config_finish(&config, error), 0);
+	enum exception_policy policy = config.stream.midstream_policy;
+	config_free(&config);
+	return policy;
+}
+
+static void policies_follow_the_mode(void **state)
+{
+	(void)state;
+	assert_int_equal(midstream_policy(false, NULL), EXCEPTION_IGNORE);
+	assert_int_equal(midstream_policy(true, NULL), EXCEPTION_DROP_FLOW);
+	assert_int_equal(midstream_policy(true, "stream.midstream=yes"), EXCEPTION_IGNORE);
+	assert_int_equal(midstream_policy(true, "exception-policy=ignore"), EXCEPTION_IGNORE);
+	assert_int_equal(midstream_policy(true, "stream.midstream-policy=pass-flow"), EXCEPTION_PASS_FLOW);
+	/* a passive sensor drops nothing */
+	assert_int_equal(midstream_policy(false, "exception-policy=drop-flow"), EXCEPTION_IGNORE);
+}
+
+int main(int argc, char **argv)
+{
+	char folder[4000];
+	snprintf(folder, sizeof(folder), "%s", argc > 1 ? argv[1] : "tests/unit/config");
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_prestate(golden_cases_hold, folder),
+		cmocka_unit_test_prestate(the_printed_configuration_reads_back, folder),
+		cmocka_unit_test(assignments_override),
+		cmocka_unit_test(policies_follow_the_mode),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
