@@ -108,7 +108,6 @@ static void receive_tally(struct worker *w, struct packet **pkts, unsigned n)
 	if (pkts[n - 1]->ts_ns > w->now_ns)
 		w->now_ns = pkts[n - 1]->ts_ns;
 	w->tally.last_ns = w->now_ns;
-	count_add(w->counters, COUNTER_CAPTURE_PACKETS, n);
 }
 
 static void housekeep(struct worker *w)
