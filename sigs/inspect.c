@@ -267,7 +267,9 @@ static bool stream_is_ready(struct sigs_matcher *m, const struct stream_view *vi
 	const struct packet *pkt = m->pkt;
 	if (m->ruleset->options.inline_mode || view->eof || pkt->flags & PACKET_FLOW_END)
 		return true;
-	if (view->len - fresh >= RAW_CHUNK || stream_depth_reached(pkt->flow, pkt->dir))
+	/* what ends at a gap never grows to a chunk, and would hold all that follows */
+	if (view->len - fresh >= RAW_CHUNK || stream_depth_reached(pkt->flow, pkt->dir) ||
+	    stream_has_gap(pkt->flow, pkt->dir))
 		return true;
 	return stream_state(pkt->flow) >= TCP_FIN_WAIT1 || tx_flushes_stream(m);
 }
