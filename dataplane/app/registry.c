@@ -7,15 +7,11 @@
 
 /* Recognition asks in this order. */
 static const struct app_proto *const protos[] = {
-#if __has_include("http.c")
 	&app_http,
-#endif
 #if __has_include("tls.c")
 	&app_tls,
 #endif
-#if __has_include("dns.c")
 	&app_dns,
-#endif
 	NULL,
 };
 

@@ -238,10 +238,11 @@ int64_t app_session_parse(struct app_session *session, const struct app_input *i
 
 	if (session->stopped || session->ended[input->dir])
 		return (int64_t)input->data.len;
-	session->fed = session->fed_this_update = true;
+	session->fed = true;
 	n = session->proto->parse(session, session->state, input);
 	if (n == APP_PARSE_SWITCH)
 		return n;
+	session->fed_this_update |= n != 0;
 	if (n < 0 || (size_t)n > input->data.len || input->data.len - (size_t)n > APP_PENDING_MAX) {
 		session_stop(session);
 		return APP_PARSE_FAILED;
@@ -436,7 +437,9 @@ static bool settle(struct update *u, enum direction dir)
 			give_up(u);
 			return false;
 		}
-		feed_direction(u, other); /* what was said first is parsed first */
+		/* what was said first is parsed first */
+		session->shown_end[other] = UINT64_MAX;
+		feed_direction(u, other);
 	}
 	return !session->failed && !session->stopped;
 }
