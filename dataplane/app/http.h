@@ -380,6 +380,8 @@ void http_uri_split(struct bytes uri, struct http_uri *parts);
 /* These write at most in.len bytes and return how many. */
 size_t http_path_normalise(uint8_t *out, struct bytes in);
 size_t http_percent_decode(uint8_t *out, struct bytes in);
+/* Whether something in a text could be undone by http_percent_decode. */
+bool http_has_escape(struct bytes text);
 /* host[:port] of a CONNECT or a Host field. False when it is not well formed. */
 bool http_host_split(struct bytes value, struct bytes *host, int32_t *port);
 bool http_host_valid(struct bytes host);

@@ -199,6 +199,8 @@ static void normalise_uri(struct http_session *http, struct http_tx *tx)
 		norm->len += (uint32_t)http_percent_decode(norm->data + norm->len, parts.fragment);
 	}
 	tx->has_uri_norm = norm->len > 0;
+	if (http_has_escape(http_buf(norm)))
+		http_event(http, tx, HTTP_EVENT_DOUBLE_ENCODED_URI);
 }
 
 static bool is_blank(struct bytes line)

@@ -128,6 +128,14 @@ size_t http_percent_decode(uint8_t *out, struct bytes in)
 	return w;
 }
 
+bool http_has_escape(struct bytes text)
+{
+	for (size_t i = 0; i + 2 < text.len; i++)
+		if (text.data[i] == '%' && hex_pair(text.data + i + 1) >= 0)
+			return true;
+	return false;
+}
+
 /* --- the path ------------------------------------------------------------------------------------------------------ */
 
 static size_t path_decode(uint8_t *out, struct bytes in)

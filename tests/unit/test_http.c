@@ -229,6 +229,14 @@ static void request_lines_are_read_leniently(void **state)
 	assert_buffer("http.protocol", TO_SERVER, "01.1");
 }
 
+static void a_uri_encoded_twice_is_an_event(void **state)
+{
+	(void)state;
+	client("GET /%2561?%20 HTTP/1.1\r\nHost: h\r\n\r\nGET /%61?100%25 HTTP/1.1\r\nHost: h\r\n\r\n");
+	assert_true(has_event(0, HTTP_EVENT_DOUBLE_ENCODED_URI));
+	assert_false(has_event(1, HTTP_EVENT_DOUBLE_ENCODED_URI));
+}
+
 static void a_line_without_protocol_may_have_a_header(void **state)
 {
 	(void)state;
@@ -545,6 +553,7 @@ int main(void)
 		TEST(buffers_come_with_progress),
 		TEST(a_response_shows_its_buffers),
 		TEST(request_lines_are_read_leniently),
+		TEST(a_uri_encoded_twice_is_an_event),
 		TEST(a_line_without_protocol_may_have_a_header),
 		TEST(an_old_request_is_answered_by_a_bare_body),
 		TEST(foldings_join_a_value),
