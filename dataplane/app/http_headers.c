@@ -9,6 +9,8 @@
 
 /* Folded lines joined in one value. */
 #define FOLDS_MAX 128
+/* Where a colon is looked for: a name in tiny segments is read anew with each, so this bounds the work. */
+#define NAME_MAX_BYTES 1024
 
 struct reader {
 	struct http_input *in;
@@ -214,9 +216,10 @@ static enum found read_value(struct reader *r, const uint8_t **p, struct http_sp
  * line end that a space follows. */
 static enum found find_colon(const struct reader *r, const uint8_t *p, const uint8_t **colon)
 {
+	const uint8_t *stop = (size_t)(r->end - p) > NAME_MAX_BYTES ? p + NAME_MAX_BYTES : r->end;
 	uint8_t ended = 0;
 
-	for (; p < r->end; p++) {
+	for (; p < stop; p++) {
 		if (ended) {
 			if (*p == ' ')
 				ended = 0;
@@ -231,7 +234,7 @@ static enum found find_colon(const struct reader *r, const uint8_t *p, const uin
 			ended = *p;
 		}
 	}
-	return r->last ? FOUND_NOT : FOUND_SHORT;
+	return r->last || stop < r->end ? FOUND_NOT : FOUND_SHORT;
 }
 
 static void judge_name(struct bytes raw, struct field_flags *flags)
@@ -364,7 +367,11 @@ static enum found read_field(struct reader *r)
 	struct http_span name = {.at = before}, value = {0};
 	struct field_flags flags = {0};
 	const uint8_t *colon = NULL, *p = r->at;
-	enum found found = find_colon(r, p, &colon);
+	enum found found;
+
+	if (!r->last && !find_line_end(r, p))
+		return FOUND_SHORT;
+	found = find_colon(r, p, &colon);
 
 	if (found == FOUND_SHORT)
 		return found;
