@@ -106,6 +106,8 @@ static bool canonical(const struct dataset *set, struct bytes *value, uint8_t ro
 	switch (set->type) {
 	case DATASET_MD5:
 		return value->len == 16;
+	case DATASET_SHA1:
+		return value->len == 20;
 	case DATASET_SHA256:
 		return value->len == 32;
 	case DATASET_IPV4:
@@ -236,6 +238,9 @@ static bool value_of_text(const struct dataset *set, const char *text, size_t le
 	case DATASET_MD5:
 		*out_len = 16;
 		return hex_bytes(text, len, out, 16);
+	case DATASET_SHA1:
+		*out_len = 20;
+		return hex_bytes(text, len, out, 20);
 	case DATASET_SHA256:
 		*out_len = 32;
 		return hex_bytes(text, len, out, 32);

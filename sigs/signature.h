@@ -122,7 +122,7 @@ enum number_op {
 	NUMBER_GE,
 	NUMBER_RANGE /* a < x < b */,
 	NUMBER_RANGE_NOT,
-	NUMBER_MASK_SET /* x & a == a*/,
+	NUMBER_MASK_SET /* (x & a) == b */,
 	NUMBER_MASK_NOT,
 	NUMBER_RANGE_IN /* a <= x <= b */
 };
@@ -347,7 +347,7 @@ enum match_type {
 	MATCH_FRAGOFFSET,
 	MATCH_IPOPTS, /* number.a: enum ip_option bits, any of */
 	MATCH_SAMEIP,
-	MATCH_TCP_FLAGS, /* as FRAGBITS; number.b: bits ignored */
+	MATCH_TCP_FLAGS, /* as FRAGBITS; number.b: bits ignored; or flag 4: `number` tests all eight */
 	MATCH_TCP_SEQ,
 	MATCH_TCP_ACK,
 	MATCH_TCP_WINDOW,
@@ -478,6 +478,9 @@ enum sig_flag {
 	SIG_PACKET_PAYLOAD = 1 << 11,	   /* payload matches see packets */
 	SIG_STREAM_PAYLOAD = 1 << 12,	   /* payload matches see the stream */
 	SIG_DECODE_EVENT = 1 << 13,	   /* only packet events: also judged on invalid packets */
+	SIG_SCOPE_PACKET = 1 << 14,	   /* "drop:packet": its action holds for the packet alone */
+	SIG_SCOPE_FLOW = 1 << 15,	   /* "drop:flow": for the flow, whatever matched */
+	SIG_BYPASS = 1 << 16,		   /* `bypass`: after the match the flow needs no inspection */
 };
 
 struct signature {
@@ -516,7 +519,7 @@ struct signature {
 
 struct dataset {
 	const char *name;
-	enum { DATASET_MD5, DATASET_SHA256, DATASET_STRING, DATASET_IPV4, DATASET_IP } type;
+	enum { DATASET_MD5, DATASET_SHA256, DATASET_STRING, DATASET_IPV4, DATASET_IP, DATASET_SHA1 } type;
 	bool reputation;
 	uint32_t hash_size, memcap;
 	struct dataset_table *table; /* dataset.c of the compiling half: loaded entries */

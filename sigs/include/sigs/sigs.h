@@ -84,6 +84,9 @@ void sigs_builder_waiting(const struct sigs_builder *builder,
 			  void (*each)(void *user, const char *file, unsigned line, uint32_t sid, const char *what),
 			  void *user);
 
+/* Every keyword of the language, with one line on what it does; those that wait say so. */
+void sigs_keywords(void (*each)(void *user, const char *name, const char *help), void *user);
+
 struct sigs_options {
 	bool inline_mode;
 	uint32_t pcre_match_limit;     /* default 3,500 */
