@@ -432,11 +432,6 @@ int rule_finish(struct rule *rule)
 		return 0;
 	if (!rule->priority_seen && sig->info.priority == 0)
 		sig->info.priority = 3;
-	if (rule->threshold_seen) {
-		sig->thresholds = arena_alloc(rule->builder->arena, sizeof(*sig->thresholds));
-		if (sig->thresholds)
-			*sig->thresholds = rule->threshold;
-	}
 	if (gather(rule, LIST_PACKET, &sig->packet, &sig->packet_count) != 0 ||
 	    gather(rule, LIST_TX, &sig->tx, &sig->tx_count) != 0 ||
 	    gather(rule, LIST_POST, &sig->post, &sig->post_count) != 0 || gather_buffers(rule) != 0)

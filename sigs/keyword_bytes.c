@@ -191,8 +191,8 @@ int keyword_byte_test(struct rule *rule, const struct keyword *keyword, char *va
 	}
 	if (check_shared(rule, &b, &given) != 0)
 		return -EINVAL;
-	if (b.count == 0 && b.count_var == SIG_VAR_NONE)
-		return rule_fail(rule, "byte_test reads at least one byte");
+	if (b.count == 0 && b.count_var == SIG_VAR_NONE && !b.string)
+		return rule_fail(rule, "byte_test reads at least one byte"); /* of a string 0 means: all digits */
 	return add_bytes(rule, MATCH_BYTE_TEST, &b);
 }
 

@@ -320,8 +320,11 @@ int keyword_fast_pattern(struct rule *rule, const struct keyword *keyword, char 
 	if (negated && placed)
 		return rule_fail(
 			rule, "fast_pattern cannot stand on a negated content with depth, offset, distance or within");
-	if (rule->buffers[m->list].info->kind == BUFFER_BASE64)
-		return rule_fail(rule, "fast_pattern cannot stand on a content of base64_data");
+	if (rule->buffers[m->list].info->kind == BUFFER_BASE64) {
+		rule_warn(rule,
+			  "what base64_decode gives cannot be searched first: fast_pattern is ignored, remove it");
+		return 0;
+	}
 	if (value && strcasecmp(value, "only") == 0) {
 		if (negated || placed)
 			return rule_fail(rule, "fast_pattern:only cannot stand on a content that is negated or placed");
@@ -513,7 +516,9 @@ static int pcre_buffer(struct rule *rule, const struct pcre_flags *flags)
 	const struct buffer_info *info = buffer_info_find(rule->builder, flags->buffer);
 	if (info == NULL)
 		return rule_fail(rule, "no buffer for modifier %c", flags->letter);
-	if (rule->sticky == info && rule->transform_count == 0)
+	/* Q names what a response carries: its file and its body are the same there */
+	bool body = flags->letter == 'Q' && rule->sticky && strcmp(rule->sticky->name, "http.response_body") == 0;
+	if (rule->sticky == info || body)
 		return rule_buffer(rule);
 	if (rule->sticky)
 		return rule_fail(rule,

@@ -419,12 +419,17 @@ static int rate_items(struct rule *rule, char *value, struct threshold *t, struc
 	return 0;
 }
 
+/* Several thresholds all hold, in their order; a detection_filter stands alone. */
 static int keep_threshold(struct rule *rule, const struct threshold *t)
 {
-	if (rule->threshold_seen)
-		return rule_fail(rule, "a rule has one threshold or detection_filter: remove the other");
-	rule->threshold = *t;
-	rule->threshold_seen = true;
+	struct threshold **at = &rule->sig.thresholds;
+	for (; *at; at = &(*at)->next)
+		if (t->type == THRESHOLD_DETECTION_FILTER || (*at)->type == THRESHOLD_DETECTION_FILTER)
+			return rule_fail(rule, "a detection_filter stands alone: remove the other, or the threshold");
+	*at = arena_alloc(rule->builder->arena, sizeof(**at));
+	if (*at == NULL)
+		return rule_fail(rule, "out of memory");
+	**at = *t;
 	return 0;
 }
 

@@ -193,12 +193,11 @@ struct rule {
 	char transform_key[1024];
 
 	/* what was said so far */
-	bool flow_seen, threshold_seen, priority_seen, gid_seen, rev_seen, app_layer;
+	bool flow_seen, priority_seen, gid_seen, rev_seen, app_layer;
 	bool packet_required, stream_required, not_ip_only, not_decode_event, has_packet_event;
 	bool negated_addresses, ranges, needs_flow;
 	uint32_t app_mask;
 	const char *var_names[SIG_VARS_MAX];
-	struct threshold threshold;
 
 	uint16_t option_count, match_count, buffer_count;
 	/* cleared for each rule up to here */
