@@ -166,12 +166,29 @@ int keyword_tls_text(struct rule *rule, const struct keyword *keyword, char *val
 	return 0;
 }
 
+/* As number_parse; "20<>21", between which nothing lies, is warned of, since rules in use have it. */
+static bool uri_length(struct rule *rule, char *s, struct number_test *test)
+{
+	char *middle = strstr(s, "<>");
+	if (number_parse(s, UINT16_MAX, NULL, test))
+		return true;
+	if (middle == NULL)
+		return false;
+	*middle = '\0';
+	bool good = text_u64(text_trim(s), false, UINT16_MAX, &test->a) &&
+		    text_u64(text_trim(middle + 2), false, UINT16_MAX, &test->b) && test->a < test->b;
+	test->op = NUMBER_RANGE;
+	if (good)
+		rule_warn(rule, "no length lies between the two: the rule can never match");
+	return good;
+}
+
 int keyword_urilen(struct rule *rule, const struct keyword *keyword, char *value)
 {
 	struct number_test test;
 	char *rest = value, *number = text_next(&rest, ','), *form = text_next(&rest, ',');
 	bool raw = form && strcmp(form, "raw") == 0;
-	if (rest || (form && !raw && strcmp(form, "norm") != 0) || !number_parse(number, UINT16_MAX, NULL, &test))
+	if (rest || (form && !raw && strcmp(form, "norm") != 0) || !uri_length(rule, number, &test))
 		return rule_fail(rule, "urilen takes N, <N, >N or N<>M, then \"norm\" or \"raw\"");
 	const struct buffer_info *info = buffer_info_find(rule->builder, raw ? "http.uri.raw" : "http.uri");
 	if (info == NULL)

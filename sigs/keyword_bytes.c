@@ -64,6 +64,8 @@ static int read_bitmask(struct rule *rule, const char *s, bool hex_only, struct 
 {
 	char *end;
 	unsigned long long mask = strtoull(s, &end, hex_only ? 16 : 0);
+	if (*end) /* hex digits without 0x */
+		mask = strtoull(s, &end, 16);
 	if (end == s || *end || mask == 0 || mask > UINT32_MAX || *s == '-')
 		return rule_fail(rule, "\"%.40s\" is no bit mask from 0x1 to 0xffffffff", s);
 	b->bitmask = (uint32_t)mask;

@@ -93,7 +93,12 @@ static int add_name(struct rule *rule, struct match_bits *bits, const char *name
 	return 0;
 }
 
-/* The same name asked for and changed against it in one rule is a mistake. */
+static bool both(enum bits_op a, enum bits_op b, enum bits_op one, enum bits_op other)
+{
+	return (a == one && b == other) || (a == other && b == one);
+}
+
+/* Set and not set at once never matches; other pairs of one name are idle. */
 static int check_bits(struct rule *rule, const struct match_bits *bits)
 {
 	for (int i = 0; i < rule->match_count; i++) {
@@ -101,19 +106,14 @@ static int check_bits(struct rule *rule, const struct match_bits *bits)
 		if (rule->matches[i].match.type != MATCH_BITS || other->scope != bits->scope ||
 		    other->name_count != 1 || bits->name_count != 1 || other->names[0] != bits->names[0])
 			continue;
-		bool same = other->op == bits->op;
-		bool against = (other->op == BITS_ISSET && bits->op == BITS_ISNOTSET) ||
-			       (other->op == BITS_ISNOTSET && bits->op == BITS_ISSET) ||
-			       (other->op == BITS_SET && bits->op == BITS_UNSET) ||
-			       (other->op == BITS_UNSET && bits->op == BITS_SET);
-		bool in_vain = (other->op == BITS_ISSET && bits->op == BITS_SET) ||
-			       (other->op == BITS_SET && bits->op == BITS_ISSET) ||
-			       (other->op == BITS_ISNOTSET && bits->op == BITS_UNSET) ||
-			       (other->op == BITS_UNSET && bits->op == BITS_ISNOTSET);
-		if (same || against || (in_vain && bits->scope == BITS_FLOW))
-			return rule_fail(rule, "%s and %s of the same name in one rule %s: remove one",
-					 bit_words[other->op], bit_words[bits->op],
-					 against ? "contradict" : "do nothing more");
+		if (both(other->op, bits->op, BITS_ISSET, BITS_ISNOTSET))
+			return rule_fail(rule,
+					 "isset and isnotset of the same name can never hold together: remove one");
+		if (both(other->op, bits->op, BITS_SET, BITS_ISSET) ||
+		    both(other->op, bits->op, BITS_SET, BITS_UNSET) ||
+		    both(other->op, bits->op, BITS_UNSET, BITS_ISNOTSET))
+			rule_warn(rule, "%s and %s of the same name in one rule: one of them does nothing",
+				  bit_words[other->op], bit_words[bits->op]);
 	}
 	return 0;
 }
