@@ -86,6 +86,8 @@ static void value_directions(const struct rule *rule, struct directions *d)
 	for (int i = 0; i < rule->match_count; i++) {
 		const struct match *m = &rule->matches[i].match;
 		bool has[2] = {false, false};
+		if (m->type == MATCH_FILE && m->file.dirs)
+			count_direction(d, m->file.dirs == 1, m->file.dirs == 2);
 		if (m->type != MATCH_APP_VALUE)
 			continue;
 		for (unsigned app = 0; app < APP_ID_COUNT; app++)

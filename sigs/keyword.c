@@ -17,6 +17,7 @@
 #define EVT		 KEYWORD_DECODE_EVENT
 #define FIRST		 KEYWORD_FIRST
 #define AFTER		 KEYWORD_AFTER_CONTENT
+#define DIR		 KEYWORD_DIRECTION
 #define CHANGE		 KEYWORD_TRANSFORM
 #define SIDE(type, side) ((type) | ((side) + 1) << 8)
 
@@ -136,9 +137,9 @@ static const struct keyword keywords[] = {
 	{"tls.subject", keyword_tls_text, QUOTED | NOT, 0, "text in the certificate's subject", NULL},
 	{"tls.issuerdn", keyword_tls_text, QUOTED | NOT, 0, "text in the certificate's issuer", NULL},
 	{"tls.fingerprint", keyword_tls_text, QUOTED | NOT, 1, "the certificate's SHA1", NULL},
-	{"filename", keyword_file_text, QUOTES | NOT, FILE_NAME, "text in the file's name", NULL},
-	{"fileext", keyword_file_text, QUOTES | NOT, FILE_EXT, "end of the file's name", NULL},
-	{"filesize", keyword_filesize, 0, 0, "size of the file", NULL},
+	{"filename", keyword_file_text, QUOTES | NOT | DIR, FILE_NAME, "text in the file's name", NULL},
+	{"fileext", keyword_file_text, QUOTES | NOT | DIR, FILE_EXT, "end of the file's name", NULL},
+	{"filesize", keyword_filesize, DIR, 0, "size of the file", NULL},
 	{"filemd5", keyword_file_hash, 0, FILE_MD5, "MD5 of the file in a list", NULL},
 	{"filesha1", keyword_file_hash, 0, FILE_SHA1, "SHA1 of the file in a list", NULL},
 	{"filesha256", keyword_file_hash, 0, FILE_SHA256, "SHA256 of the file in a list", NULL},

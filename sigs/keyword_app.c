@@ -265,8 +265,10 @@ static struct match *add_file(struct rule *rule, int what)
 	else if (rule_apps(rule, apps) != 0)
 		return NULL;
 	struct match *m = rule_add(rule, LIST_TX, MATCH_FILE);
-	if (m)
+	if (m) {
 		m->file.what = (unsigned)what;
+		m->file.dirs = (uint8_t)(rule->dir + 1);
+	}
 	return m;
 }
 

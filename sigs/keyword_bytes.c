@@ -54,8 +54,10 @@ static int read_offset(struct rule *rule, const char *s, int32_t *offset, int8_t
 	int64_t n;
 	if (is_var(s))
 		return read_var(rule, s, var);
-	if (!text_i64(s, -OFFSET_MAX, OFFSET_MAX, &n))
-		return rule_fail(rule, "\"%.40s\" is no offset from -%u to %u", s, OFFSET_MAX, OFFSET_MAX);
+	/* byte_test takes any; the rest of them would only wander about */
+	int64_t max = rule->keyword->parse == keyword_byte_test ? INT32_MAX : OFFSET_MAX;
+	if (!text_i64(s, -max, max, &n))
+		return rule_fail(rule, "\"%.40s\" is no offset from -%lld to %lld", s, (long long)max, (long long)max);
 	*offset = (int32_t)n;
 	return 0;
 }

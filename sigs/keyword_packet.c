@@ -263,17 +263,17 @@ int keyword_vlan_id(struct rule *rule, const struct keyword *keyword, char *valu
 {
 	(void)keyword;
 	struct number_test test;
-	uint64_t layer = UINT8_MAX;
+	int64_t layer = UINT8_MAX;
 	char *rest = value, *number = text_next(&rest, ','), *place = text_next(&rest, ',');
 	if (!number_parse(number, 4095, NULL, &test))
 		return rule_fail(rule, "\"%.40s\" is no VLAN: write N, !N, <N, >N or N-M, up to 4094", number);
-	bool from_end = place && *place == '-', any = place == NULL || strcmp(place, "any") == 0;
-	if (strcmp(place ? place : "", "all") == 0) {
-		rule_wait(rule, "option all of vlan.id");
-		any = true;
-	}
-	if (!any && (from_end || !text_u64(place, false, PACKET_VLAN_MAX - 1, &layer)))
-		return rule_fail(rule, "\"%.20s\" is no VLAN layer: write 0, 1, 2 or any", place);
+	bool all = place && strcmp(place, "all") == 0, any = place == NULL || strcmp(place, "any") == 0;
+	if (all)
+		layer = 251;
+	else if (!any && !text_i64(place, -PACKET_VLAN_MAX, PACKET_VLAN_MAX - 1, &layer))
+		return rule_fail(rule, "\"%.20s\" is no VLAN layer: write 0, 1, 2, -1 for the last, any or all", place);
+	else if (layer < 0)
+		layer += 255; /* from the end */
 	struct match *m = rule_add(rule, LIST_PACKET, MATCH_VLAN_ID);
 	if (m == NULL)
 		return -EINVAL;

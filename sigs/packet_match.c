@@ -40,7 +40,7 @@ static bool tcp_holds(const struct packet *pkt, const struct match *match)
 		return false;
 	switch (match->type) {
 	case MATCH_TCP_FLAGS:
-		return flags_hold(pkt->tcp.flags, match);
+		return match->flag == 4 ? number_test_holds(n, pkt->tcp.flags) : flags_hold(pkt->tcp.flags, match);
 	case MATCH_TCP_SEQ:
 		return number_test_holds(n, pkt->tcp.seq);
 	case MATCH_TCP_ACK:
@@ -101,12 +101,13 @@ static bool vlan_holds(const struct packet *pkt, const struct match *match)
 {
 	if (match->type == MATCH_VLAN_LAYERS)
 		return number_test_holds(&match->number, pkt->vlan_count);
-	if (match->flag < PACKET_VLAN_MAX)
-		return match->flag < pkt->vlan_count && number_test_holds(&match->number, pkt->vlan[match->flag]);
+	int layer = match->flag < PACKET_VLAN_MAX ? match->flag : (int)pkt->vlan_count + match->flag - 255;
+	if (match->flag < PACKET_VLAN_MAX || (match->flag >= 252 && match->flag <= 254))
+		return layer >= 0 && layer < pkt->vlan_count && number_test_holds(&match->number, pkt->vlan[layer]);
+	unsigned held = 0;
 	for (unsigned i = 0; i < pkt->vlan_count; i++)
-		if (number_test_holds(&match->number, pkt->vlan[i]))
-			return true;
-	return false;
+		held += number_test_holds(&match->number, pkt->vlan[i]);
+	return match->flag == 251 ? held > 0 && held == pkt->vlan_count : held > 0;
 }
 
 static bool ip_holds(const struct packet *pkt, const struct match *match)

@@ -93,6 +93,8 @@ static uint32_t apps_with(const struct buffer_info *info, int dir)
 int rule_apps(struct rule *rule, uint32_t mask)
 {
 	rule->app_layer = true;
+	if (rule->sig.proto == SIG_APP && rule->sig.app == APP_UNKNOWN)
+		return 0; /* of a protocol that is waited for */
 	if ((rule->app_mask & mask) == 0)
 		return rule_fail(rule, "no protocol has this together with the rule's protocol and its other keywords");
 	rule->app_mask &= mask;

@@ -314,6 +314,7 @@ struct match_entropy {
 struct match_file { /* filename, fileext, filemd5 ..., filesize */
 	enum { FILE_NAME, FILE_EXT, FILE_MD5, FILE_SHA1, FILE_SHA256, FILE_SIZE, FILE_STORE } what;
 	bool negated;
+	uint8_t dirs; /* 0: of the direction judged; 1 to server, 2 to client ("filesize:to_client,<100") */
 	struct bytes text;
 	struct dataset *hashes;
 	struct number_test size;
@@ -366,7 +367,7 @@ enum match_type {
 	MATCH_ICMPV4_CSUM,
 	MATCH_ICMPV6_CSUM,
 	MATCH_PACKET_EVENT, /* event; decode-event, stream-event, app-layer-event:applayer_... */
-	MATCH_VLAN_ID,	    /* number; flag: layer 0..2, 255 any */
+	MATCH_VLAN_ID,	    /* number; flag: layer 0..2, 255 any, 254 the last, 253 the one before, 252; 251 all */
 	MATCH_VLAN_LAYERS,
 	MATCH_GEOIP, /* flag bit 0 src, 1 dst, 2 both, 3 any; text: codes, comma-separated; negated */
 	MATCH_IPREP, /* iprep */

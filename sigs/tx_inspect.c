@@ -259,10 +259,14 @@ static enum inspect_result file_holds(const struct match_file *f, const struct a
 /* All file matches of a signature speak of one file. */
 static enum inspect_result files_match(const struct tx_ctx *ctx, const struct signature *sig)
 {
-	bool more = !ctx->complete[ctx->dir];
+	enum direction dir = ctx->dir;
+	for (unsigned i = 0; i < sig->tx_count; i++)
+		if (sig->tx[i].type == MATCH_FILE && sig->tx[i].file.dirs)
+			dir = (enum direction)(sig->tx[i].file.dirs - 1);
+	bool more = !ctx->complete[dir];
 	for (const struct app_file *file = ctx->tx->files; file; file = file->next) {
 		enum inspect_result result = INSPECT_MATCH;
-		if (file->dir != ctx->dir)
+		if (file->dir != dir)
 			continue;
 		for (unsigned i = 0; i < sig->tx_count && result == INSPECT_MATCH; i++)
 			if (sig->tx[i].type == MATCH_FILE)
