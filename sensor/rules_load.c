@@ -145,21 +145,56 @@ static int add_path(struct rules *rules, const char *path)
 
 /* --- reading --------------------------------------------------------------------------------------------------------- */
 
+typedef int (*add_var)(struct sigs_builder *builder, const char *name, const char *value, const char *file,
+		       unsigned line);
+
+/* Whether a variable's value names another one of the list that is still to come. */
+static bool names_later(const struct config_vars *vars, size_t at, const bool *added)
+{
+	const char *value = vars->items[at].value;
+	for (const char *ref = strchr(value, '$'); ref; ref = strchr(ref + 1, '$')) {
+		size_t len = strspn(ref + 1, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-");
+		for (size_t i = 0; i < vars->count; i++)
+			if (i != at && !added[i] && strlen(vars->items[i].name) == len &&
+			    memcmp(vars->items[i].name, ref + 1, len) == 0)
+				return true;
+	}
+	return false;
+}
+
+/* In the order in which they can be read: one may name another that the file has further down. */
+static int add_var_list(struct rules *rules, const struct config_vars *vars, const char *path, add_var add)
+{
+	bool *added = calloc(vars->count + 1, sizeof(*added)), again = true;
+	int rc = 0;
+	if (!added)
+		return -ENOMEM;
+	while (again) {
+		again = false;
+		for (size_t i = 0; i < vars->count; i++) {
+			const struct config_var *v = &vars->items[i];
+			if (added[i] || names_later(vars, i, added))
+				continue;
+			added[i] = again = true;
+			if (add(rules->builder, v->name, v->value, path, v->line) != 0)
+				rc = -EINVAL;
+		}
+	}
+	/* those left name each other in a circle: the builder says so */
+	for (size_t i = 0; i < vars->count; i++)
+		if (!added[i] &&
+		    add(rules->builder, vars->items[i].name, vars->items[i].value, path, vars->items[i].line) != 0)
+			rc = -EINVAL;
+	free(added);
+	return rc;
+}
+
 static int add_vars(struct rules *rules, const struct config *config)
 {
 	const char *path = config->path ? config->path : "--set";
-	int rc = 0;
-	for (size_t i = 0; i < config->address_vars.count; i++) {
-		const struct config_var *v = &config->address_vars.items[i];
-		if (sigs_add_address_var(rules->builder, v->name, v->value, path, v->line) != 0)
-			rc = -EINVAL;
-	}
-	for (size_t i = 0; i < config->port_vars.count; i++) {
-		const struct config_var *v = &config->port_vars.items[i];
-		if (sigs_add_port_var(rules->builder, v->name, v->value, path, v->line) != 0)
-			rc = -EINVAL;
-	}
-	return rc;
+	int addresses = add_var_list(rules, &config->address_vars, path, sigs_add_address_var);
+	int ports = add_var_list(rules, &config->port_vars, path, sigs_add_port_var);
+	return addresses ? addresses : ports;
 }
 
 static int add_builtin(struct rules *rules, const char *name, char *text, add_text add)
