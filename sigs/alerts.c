@@ -52,6 +52,8 @@ static bool is_drop(enum sigs_action action)
 /* How far a drop or pass reaches: the flow, where the match was of more than this packet. */
 static bool holds_for_flow(const struct sig_head *head, uint8_t flags)
 {
+	if (head->sig->flags & (SIG_SCOPE_PACKET | SIG_SCOPE_FLOW))
+		return (head->sig->flags & SIG_SCOPE_FLOW) != 0;
 	switch (head->type) {
 	case SIG_TYPE_IP_ONLY:
 	case SIG_TYPE_LIKE_IP_ONLY:
@@ -103,6 +105,8 @@ static bool settle(struct sigs_matcher *m, const struct alert *alert, bool *drop
 	}
 	if (verdict == THRESHOLD_ALERT)
 		set_tags(m, sig);
+	if (sig->flags & SIG_BYPASS && m->pkt->flow)
+		m->pkt->flow->flags |= FLOW_BYPASS;
 	match.filtered = verdict == THRESHOLD_SILENT || sig->flags & SIG_NOALERT;
 	match.whole_flow = (is_drop(match.action) || match.action == SIGS_PASS) && holds_for_flow(head, alert->flags);
 	if (match.action == SIGS_PASS) {
@@ -110,6 +114,7 @@ static bool settle(struct sigs_matcher *m, const struct alert *alert, bool *drop
 			return true;
 		result->pass = true;
 		result->pass_flow = match.whole_flow;
+		match.filtered = !(sig->flags & SIG_PASS_ALERTS);
 		if (result->count < SIGS_MATCHES_MAX)
 			result->matches[result->count++] = match;
 		return false;

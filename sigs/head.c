@@ -54,10 +54,41 @@ static bool has_payload_buffer(const struct signature *sig)
 	return false;
 }
 
+/* Only sets bits of the flow, if any: what a signature may do that is judged once a flow. */
+static bool posts_are_plain(const struct signature *sig)
+{
+	for (unsigned i = 0; i < sig->post_count; i++) {
+		const struct match *post = &sig->post[i];
+		if (post->type == MATCH_FLOWINT)
+			return false;
+		if (post->type == MATCH_BITS && post->bits.scope == BITS_FLOW && post->bits.op != BITS_SET)
+			return false;
+	}
+	return true;
+}
+
+/* Nothing that could differ between two packets of a flow's direction. */
+static bool judged_once(const struct signature *sig)
+{
+	for (unsigned i = 0; i < sig->packet_count; i++) {
+		const struct match *match = &sig->packet[i];
+		if (match->type != MATCH_IPREP && (match->type != MATCH_BITS || match->bits.scope == BITS_FLOW))
+			return false;
+	}
+	return sig->buffer_count == 0 && sig->tx_count == 0 && posts_are_plain(sig);
+}
+
 static bool only_detects_protocol(const struct signature *sig)
 {
-	return sig->packet_count == 1 && sig->packet[0].type == MATCH_APP_PROTOCOL && !sig->packet[0].negated &&
-	       sig->buffer_count == 0 && sig->tx_count == 0;
+	bool detects = false;
+	for (unsigned i = 0; i < sig->packet_count; i++) {
+		if (sig->packet[i].type == MATCH_APP_PROTOCOL)
+			detects = true;
+		else if (sig->packet[i].type != MATCH_IPREP)
+			return false;
+	}
+	return detects && sig->proto != SIG_APP && sig->buffer_count == 0 && sig->tx_count == 0 &&
+	       !(sig->flow & ~(SIG_FLOW_TO_SERVER | SIG_FLOW_TO_CLIENT)) && posts_are_plain(sig);
 }
 
 static enum sig_type type_of(const struct signature *sig, bool packet, bool stream)
@@ -66,16 +97,16 @@ static enum sig_type type_of(const struct signature *sig, bool packet, bool stre
 		return SIG_TYPE_DECODE_EVENT;
 	if (sig->flags & SIG_APP_INSPECT)
 		return SIG_TYPE_TX;
-	if (sig->flags & SIG_IP_ONLY)
+	if (sig->flags & SIG_IP_ONLY && judged_once(sig))
 		return SIG_TYPE_IP_ONLY;
-	if (sig->flags & SIG_LIKE_IP_ONLY)
+	if (sig->flags & SIG_LIKE_IP_ONLY && judged_once(sig))
 		return SIG_TYPE_LIKE_IP_ONLY;
 	if (only_detects_protocol(sig))
 		return SIG_TYPE_PROTO_DETECT;
-	if (sig->proto == SIG_APP)
-		return SIG_TYPE_APP;
 	if (has_payload_buffer(sig) && stream)
 		return packet ? SIG_TYPE_PACKET_STREAM : SIG_TYPE_STREAM;
+	if (sig->proto == SIG_APP && sig->packet_count == 0)
+		return SIG_TYPE_APP;
 	return SIG_TYPE_PACKET;
 }
 
@@ -97,6 +128,8 @@ static uint16_t needs_of(const struct signature *sig)
 			need |= needs[i].need;
 	if ((need & (SIG_NEED_TO_SERVER | SIG_NEED_TO_CLIENT)) == (SIG_NEED_TO_SERVER | SIG_NEED_TO_CLIENT))
 		need &= (uint16_t) ~(SIG_NEED_TO_SERVER | SIG_NEED_TO_CLIENT);
+	if (sig->flags & SIG_HOOK_FLOW_START)
+		need |= SIG_NEED_FLOW_FIRST | SIG_NEED_FLOW;
 	if (has_packet_match(sig, MATCH_DSIZE))
 		need |= SIG_NEED_NOT_PSEUDO;
 	return need;

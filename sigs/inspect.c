@@ -40,6 +40,8 @@ static uint32_t facts_of(const struct packet *pkt)
 		facts |= pkt->flags & (PACKET_ESTABLISHED | PACKET_FLOW_END) ? SIG_NEED_ESTABLISHED
 									     : SIG_NEED_NOT_ESTABLISHED;
 	}
+	if (pkt->flags & PACKET_FLOW_FIRST)
+		facts |= SIG_NEED_FLOW_FIRST;
 	facts |= pkt->flags & PACKET_FRAGMENT ? SIG_NEED_FRAGMENT : SIG_NEED_NO_FRAGMENT;
 	if (!(pkt->flags & PACKET_FLOW_END))
 		facts |= SIG_NEED_NOT_PSEUDO;

@@ -243,7 +243,7 @@ int keyword_alert(struct rule *rule, const struct keyword *keyword, char *value)
 {
 	(void)keyword, (void)value;
 	if (rule->sig.info.action == SIGS_PASS)
-		rule_wait(rule, "keyword alert on a pass rule");
+		rule->sig.flags |= SIG_PASS_ALERTS;
 	return 0;
 }
 

@@ -7,8 +7,9 @@
 
 static bool flags_hold(uint8_t have, const struct match *match)
 {
-	uint8_t want = (uint8_t)match->number.a, ignored = (uint8_t)match->number.b;
-	have &= (uint8_t)~ignored;
+	uint8_t want = (uint8_t)match->number.a;
+	if (match->flag != 4)
+		have &= (uint8_t)~match->number.b;
 	switch (match->flag) {
 	case 0:
 		return have == want;
@@ -16,6 +17,8 @@ static bool flags_hold(uint8_t have, const struct match *match)
 		return (have & want) == want;
 	case 2:
 		return (have & want) != 0;
+	case 4:
+		return number_test_holds(&match->number, have);
 	default:
 		return (have & want) == 0 || (want == 0 && have != 0);
 	}

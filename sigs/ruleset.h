@@ -46,7 +46,7 @@ enum sig_need {
 	SIG_NEED_FRAGMENT = 1 << 6,
 	SIG_NEED_NO_FRAGMENT = 1 << 7,
 	SIG_NEED_NOT_PSEUDO = 1 << 8, /* never on the pseudo packets that end a flow */
-	SIG_NEED_SYN = 1 << 9,	      /* cheap first look at tcp.flags */
+	SIG_NEED_FLOW_FIRST = 1 << 9, /* the first packet of its flow */
 };
 
 /* Address sets whose verdict a flow remembers for its two ends; the busiest get these numbers. */

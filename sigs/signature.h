@@ -482,6 +482,7 @@ enum sig_flag {
 	SIG_SCOPE_PACKET = 1 << 14,	   /* "drop:packet": its action holds for the packet alone */
 	SIG_SCOPE_FLOW = 1 << 15,	   /* "drop:flow": for the flow, whatever matched */
 	SIG_BYPASS = 1 << 16,		   /* `bypass`: after the match the flow needs no inspection */
+	SIG_PASS_ALERTS = 1 << 17,	   /* `alert` on a pass rule: it passes and is recorded */
 };
 
 struct signature {
