@@ -89,7 +89,7 @@ static const struct keyword keywords[] = {
 	{"vlan.layers", keyword_number, PKT, MATCH_VLAN_LAYERS, "number of VLAN tags", NULL},
 	{"decode-event", keyword_event, EVT, EVENT_CLASS_DECODE, "anomaly of decoding", NULL},
 	{"stream-event", keyword_event, 0, EVENT_CLASS_STREAM, "anomaly of the TCP stream", NULL},
-	{"engine-event", keyword_event, EVT, -1, "anomaly of any layer", NULL},
+	{"engine-event", keyword_event, 0, -1, "anomaly of any layer", NULL},
 	{"geoip", keyword_geoip, 0, 0, "country of an address", NULL},
 	{"iprep", keyword_iprep, IPO, 0, "reputation of an address", NULL},
 	{"pkt_data", keyword_pkt_data, NONE, 0, "look at the payload again", NULL},

@@ -528,9 +528,14 @@ static int parse_option(struct rule *rule, const struct rule_option *option)
 	rule->keyword = keyword;
 	if (prepare_value(rule, keyword, &value) != 0)
 		return -EINVAL;
+	uint16_t before = rule->match_count;
 	int err = keyword->parse(rule, keyword, value);
 	if (keyword->flags & KEYWORD_PACKET)
 		rule->packet_required = true;
+	if (rule->match_count > before) {
+		rule->not_ip_only |= !(keyword->flags & KEYWORD_IP_ONLY);
+		rule->not_decode_event |= !(keyword->flags & KEYWORD_DECODE_EVENT);
+	}
 	return rule->failed ? -EINVAL : err;
 }
 
@@ -564,6 +569,8 @@ static int parse_options(struct rule *rule)
 static int check_characters(struct rule *rule, const char *text)
 {
 	for (const uint8_t *c = (const uint8_t *)text; *c; c++) {
+		if (*c >= 0x20 && *c < 0x7f)
+			continue;
 		if (*c == 0x7f || (*c < 0x20 && !isspace(*c)))
 			return rule_fail(rule, "control character 0x%02x: write it as |%02x| inside a content", *c, *c);
 		if (*c < 0x80)
