@@ -187,6 +187,13 @@ enum tcp_state stream_state(const struct flow *flow)
 	return flow->tcp ? (enum tcp_state)flow->tcp->state : TCP_NONE;
 }
 
+bool stream_closed_in_order(const struct flow *flow)
+{
+	const struct tcp_session *s = flow->tcp;
+	return s && (s->state == TCP_TIME_WAIT || s->state == TCP_CLOSED) && !(s->flags & SESSION_RESET) &&
+	       s->half[0].flags & s->half[1].flags & HALF_FIN;
+}
+
 /* --- readers --------------------------------------------------------------------------------------------------------------- */
 
 static bool at_eof(const struct tcp_session *session, const struct tcp_half *half, uint64_t offset)

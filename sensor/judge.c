@@ -13,6 +13,8 @@
 #define LAYERS_MAX (DECODE_LAYERS_MAX + 1)
 
 static void judge_chain(struct worker *w, struct packet *outermost);
+static void judge_ending(struct worker *w, struct flow *flow, enum direction dir);
+static void ending_packet(struct worker *w, struct flow *flow, enum direction dir);
 
 static void count_events(struct worker *w, const struct packet *pkt)
 {
@@ -82,6 +84,8 @@ static bool follow_flow(struct worker *w, struct packet *pkt, struct judgement *
 			pkt->flags |= PACKET_NO_INSPECT;
 		if (pkt->verdict == VERDICT_DROP)
 			return true; /* stream events of a dropped packet can still be matched */
+		if (pkt->flow->flags & FLOW_SETTLED)
+			return true;
 	} else if (pkt->proto != IPPROTO_UDP || !pkt->l4) {
 		return true;
 	}
@@ -167,6 +171,35 @@ static void judge_fragment(struct worker *w, struct packet *pkt)
 
 /* --- a packet, a frame ------------------------------------------------------------------------------------------------ */
 
+/* What is left of a direction or both of a TCP session that ends: everything received counts, acknowledged or not. */
+static void judge_rest(struct worker *w, struct flow *flow)
+{
+	stream_finish(w->streams, flow);
+	judge_ending(w, flow, TO_SERVER);
+	judge_ending(w, flow, TO_CLIENT);
+	if (flow->app) {
+		ending_packet(w, flow, TO_SERVER);
+		record_transactions(w->c.records, &w->ending, true);
+		app_session_free(w->apps, flow);
+	}
+}
+
+/* A session that closed in order is judged to its end at once: waiting for its timeout would keep the memory of every closed
+ * connection, and touch it again when it has long left the caches. */
+static void settle_if_closed(struct worker *w, struct flow *flow)
+{
+	if (flow->flags & (FLOW_SETTLED | FLOW_DROP | FLOW_BYPASS) || !stream_closed_in_order(flow))
+		return;
+	uint32_t ending = flow->flags & FLOW_ENDING;
+	flow->flags |= FLOW_ENDING;
+	judge_rest(w, flow);
+	flow->flags = (flow->flags & ~FLOW_ENDING) | ending | FLOW_SETTLED;
+	for (int d = 0; d < 2; d++) {
+		stream_app_disable(w->streams, flow, (enum direction)d);
+		stream_raw_disable(w->streams, flow, (enum direction)d);
+	}
+}
+
 static void judge_packet(struct worker *w, struct packet *pkt)
 {
 	struct judgement judgement = {.inline_mode = w->inline_mode};
@@ -183,6 +216,8 @@ static void judge_packet(struct worker *w, struct packet *pkt)
 	write_records(w, pkt, result, &judgement);
 	if (judgement.reject != REJECT_NONE)
 		send_rejects(w, pkt, judgement.reject);
+	if (pkt->flow && pkt->flow->tcp && pkt->flow->state == FLOW_CLOSED)
+		settle_if_closed(w, pkt->flow);
 }
 
 /* The innermost layer first: a verdict on what a tunnel carries is one on the tunnel's packet as well. */
@@ -270,12 +305,9 @@ void judge_flow_end(void *user, struct flow *flow, enum flow_end why)
 {
 	struct worker *w = user;
 	flow->flags |= FLOW_ENDING;
-	if (flow->tcp && !(flow->flags & (FLOW_DROP | FLOW_BYPASS))) {
-		stream_finish(w->streams, flow);
-		judge_ending(w, flow, TO_SERVER);
-		judge_ending(w, flow, TO_CLIENT);
-	}
-	if (flow->app) {
+	if (flow->tcp && !(flow->flags & (FLOW_DROP | FLOW_BYPASS | FLOW_SETTLED))) {
+		judge_rest(w, flow);
+	} else if (flow->app) {
 		ending_packet(w, flow, TO_SERVER);
 		record_transactions(w->c.records, &w->ending, true);
 	}

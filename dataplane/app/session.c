@@ -207,6 +207,7 @@ void app_session_delete(struct app_session *session)
 void app_session_free(struct app_engine *engine, struct flow *flow)
 {
 	(void)engine;
+	flow->transactions = app_tx_count(flow);
 	app_session_delete(flow->app);
 }
 
@@ -636,7 +637,7 @@ struct app_tx *app_tx_first(const struct flow *flow)
 
 uint64_t app_tx_count(const struct flow *flow)
 {
-	return flow->app ? flow->app->tx_total : 0;
+	return flow->app ? flow->app->tx_total : flow->transactions;
 }
 
 bool app_dir_ended(const struct flow *flow, enum direction dir)

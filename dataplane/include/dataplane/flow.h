@@ -33,6 +33,8 @@ enum flow_flag {
 	FLOW_ALERTED = 1 << 9, /* some signature alerted: records say so */
 	FLOW_ENDING = 1 << 10, /* being ended: final inspection runs */
 	FLOW_LOGGED = 1 << 11,
+	FLOW_SETTLED =
+		1 << 12, /* TCP closed in order, all of it judged, its memory given back: only headers are looked at */
 };
 
 enum flow_end { FLOW_END_TIMEOUT, FLOW_END_CLOSED, FLOW_END_EVICTED, FLOW_END_SHUTDOWN };
@@ -76,7 +78,8 @@ struct flow {
 	uint8_t ttl_min[2], ttl_max[2];
 	uint8_t tcp_flags[2]; /* seen, or-ed */
 	uint16_t input_port;
-	uint64_t parent_id; /* 0, or the id of the tunnel's flow */
+	uint64_t parent_id;    /* 0, or the id of the tunnel's flow */
+	uint64_t transactions; /* made by its application session, once that is freed */
 };
 
 struct flow_config {

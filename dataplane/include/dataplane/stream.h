@@ -73,6 +73,9 @@ void stream_finish(struct stream_engine *engine, struct flow *flow);
 void stream_session_free(struct stream_engine *engine, struct flow *flow);
 
 enum tcp_state stream_state(const struct flow *flow);
+/* Both sides have ended their data in order and each end was acknowledged: no byte will follow. False after a reset, which may
+ * turn out to be forged. */
+bool stream_closed_in_order(const struct flow *flow);
 
 struct stream_view {
 	const uint8_t *
