@@ -69,7 +69,7 @@ static void flow_bit_clear(struct sig_flow *state, uint64_t id)
 /* --- bits of hosts and pairs ---------------------------------------------------------------------------------------- */
 
 struct host_bit {
-	uint64_t id;
+	uint64_t id;		/* of the name, the family and whether it is a pair */
 	union packet_addr a, b; /* b zero for a host */
 	uint64_t until_ns;
 	uint32_t next;
@@ -217,7 +217,7 @@ static enum name_space space_of(const struct match_bits *bits)
 static struct host_key host_key_of(const struct sigs_matcher *m, enum bits_scope scope, uint64_t id)
 {
 	const struct packet *pkt = m->pkt;
-	struct host_key key = {.id = id};
+	struct host_key key = {.id = id + pkt->family};
 	if (scope == BITS_HOST_SRC) {
 		key.a = pkt->src;
 	} else if (scope == BITS_HOST_DST) {
@@ -226,7 +226,7 @@ static struct host_key host_key_of(const struct sigs_matcher *m, enum bits_scope
 		bool swap = memcmp(&pkt->src, &pkt->dst, sizeof(pkt->src)) > 0;
 		key.a = swap ? pkt->dst : pkt->src;
 		key.b = swap ? pkt->src : pkt->dst;
-		key.id = id ^ 0x9e3779b97f4a7c15ull; /* pairs apart from hosts */
+		key.id ^= 0x9e3779b97f4a7c15ull; /* pairs apart from hosts */
 	}
 	return key;
 }

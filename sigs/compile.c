@@ -98,6 +98,15 @@ static int prepare_matches(struct sigs_ruleset *rs)
 	return 0;
 }
 
+/* Sets that no file filled: rules may add to them. */
+static int prepare_datasets(struct sigs_ruleset *rs)
+{
+	int error = 0;
+	for (struct dataset *set = rs->parsed.datasets; set && !error; set = set->next)
+		error = dataset_prepare(set, rs->arena);
+	return error;
+}
+
 static void complain(struct sigs_ruleset *rs, int error)
 {
 	const struct sigs_env *env = &rs->parsed.env;
@@ -132,6 +141,8 @@ static int ruleset_fill(struct sigs_ruleset *rs)
 	int error = name_ids(rs);
 	if (!error)
 		error = prepare_matches(rs);
+	if (!error)
+		error = prepare_datasets(rs);
 	if (!error)
 		error = ruleset_group(rs);
 	if (!error)

@@ -174,6 +174,7 @@ int ruleset_head(struct sigs_ruleset *ruleset, uint32_t num, struct sig_head *he
 		.bidirectional = (sig->flags & SIG_BIDIRECTIONAL) != 0,
 		.packet_payload = packet,
 		.stream_payload = stream,
+		.stream_only = sig->proto == SIG_TCP_STREAM || (sig->flow & SIG_FLOW_ONLY_STREAM) != 0,
 	};
 	head->ports = head->sport != NULL || head->dport != NULL;
 	if (head->type == SIG_TYPE_PACKET)

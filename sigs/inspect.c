@@ -40,7 +40,7 @@ static uint32_t facts_of(const struct packet *pkt)
 		facts |= pkt->flags & (PACKET_ESTABLISHED | PACKET_FLOW_END) ? SIG_NEED_ESTABLISHED
 									     : SIG_NEED_NOT_ESTABLISHED;
 	}
-	if (pkt->flags & PACKET_FLOW_FIRST)
+	if (pkt->flags & (PACKET_FLOW_FIRST | PACKET_FIRST_TO_SERVER | PACKET_FIRST_TO_CLIENT))
 		facts |= SIG_NEED_FLOW_FIRST;
 	facts |= pkt->flags & PACKET_FRAGMENT ? SIG_NEED_FRAGMENT : SIG_NEED_NO_FRAGMENT;
 	if (!(pkt->flags & PACKET_FLOW_END))
@@ -386,7 +386,8 @@ static bool payload_matches(struct sigs_matcher *m, const struct sig_head *head,
 		if (result == INSPECT_MORE && m->state)
 			pending_add(m, &m->state->dir[pkt->dir], sig->num, m->stream.offset + m->stream.len);
 	}
-	if (!payload_to_inspect(pkt) || (tcp && !head->packet_payload && pkt->flags & PACKET_PAYLOAD_IN_STREAM))
+	if (!payload_to_inspect(pkt) || head->stream_only ||
+	    (tcp && !head->packet_payload && pkt->flags & PACKET_PAYLOAD_IN_STREAM))
 		return false;
 	struct inspect_view payload = {.data = pkt->payload, .len = pkt->payload_len, .final = true};
 	signature_begin(m, sig);

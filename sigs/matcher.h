@@ -90,6 +90,8 @@ struct sig_flow {
 	uint8_t app_seen[2]; /* enum app_id, by direction */
 };
 
+/* A signature of both directions has one entry, any other one for each. */
+#define TX_BOTH_SIDES 2
 enum tx_entry_flag { TX_ENTRY_DONE = 1 << 0, TX_ENTRY_EVERY = 1 << 1 };
 
 /* What a signature has found so far in a transaction. */
@@ -97,6 +99,7 @@ struct tx_entry {
 	uint32_t sig;
 	uint32_t matched; /* buffers, then values, by bit */
 	uint8_t flags;	  /* enum tx_entry_flag */
+	uint8_t side;	  /* the direction it stands for; TX_BOTH_SIDES */
 	uint8_t dirs;	  /* directions it waits for, by bit */
 	uint8_t wait[2];  /* progress from which another try makes sense */
 };

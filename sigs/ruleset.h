@@ -46,7 +46,7 @@ enum sig_need {
 	SIG_NEED_FRAGMENT = 1 << 6,
 	SIG_NEED_NO_FRAGMENT = 1 << 7,
 	SIG_NEED_NOT_PSEUDO = 1 << 8, /* never on the pseudo packets that end a flow */
-	SIG_NEED_FLOW_FIRST = 1 << 9, /* the first packet of its flow */
+	SIG_NEED_FLOW_FIRST = 1 << 9, /* the first packet of its flow and direction */
 };
 
 /* Address sets whose verdict a flow remembers for its two ends; the busiest get these numbers. */
@@ -67,6 +67,7 @@ struct sig_head {
 	uint32_t app_mask; /* SIG_TYPE_TX */
 	uint8_t bidirectional;
 	uint8_t packet_payload, stream_payload; /* what payload matches see */
+	uint8_t stream_only;			/* and never a segment that the stream did not take */
 	uint8_t ports;				/* some port is named */
 };
 _Static_assert(sizeof(struct sig_head) == 56 || sizeof(struct sig_head) == 64, "keep it within a cache line");

@@ -256,13 +256,17 @@ static enum inspect_result file_holds(const struct match_file *f, const struct a
 	return holds != f->negated ? INSPECT_MATCH : INSPECT_NO;
 }
 
-/* All file matches of a signature speak of one file. */
-static enum inspect_result files_match(const struct tx_ctx *ctx, const struct signature *sig)
+static enum direction files_direction(const struct tx_ctx *ctx, const struct signature *sig)
 {
-	enum direction dir = ctx->dir;
 	for (unsigned i = 0; i < sig->tx_count; i++)
 		if (sig->tx[i].type == MATCH_FILE && sig->tx[i].file.dirs)
-			dir = (enum direction)(sig->tx[i].file.dirs - 1);
+			return (enum direction)(sig->tx[i].file.dirs - 1);
+	return ctx->dir;
+}
+
+/* All file matches of a signature speak of one file. */
+static enum inspect_result files_match(const struct tx_ctx *ctx, const struct signature *sig, enum direction dir)
+{
 	bool more = !ctx->complete[dir];
 	for (const struct app_file *file = ctx->tx->files; file; file = file->next) {
 		enum inspect_result result = INSPECT_MATCH;
@@ -405,26 +409,32 @@ static enum inspect_result evaluate(struct tx_ctx *ctx, const struct signature *
 			return INSPECT_NO;
 	}
 	if (files) {
-		enum inspect_result result = files_match(ctx, sig);
+		enum direction dir = files_direction(ctx, sig);
+		enum inspect_result result = files_match(ctx, sig, dir);
 		if (result == INSPECT_NO)
 			return INSPECT_NO;
 		if (result == INSPECT_MORE)
-			wait_for(e, ctx->dir, 0);
+			wait_for(e, dir, 0);
 	}
 	return e->waits ? INSPECT_MORE : INSPECT_MATCH;
 }
 
 /* --- state ------------------------------------------------------------------------------------------------------------- */
 
-static struct tx_entry *entry_find(struct tx_state *state, uint32_t sig)
+static uint8_t side_of(const struct signature *sig, enum direction dir)
+{
+	return sig->flags & SIG_TRANSACTIONAL_BIDIR ? TX_BOTH_SIDES : (uint8_t)dir;
+}
+
+static struct tx_entry *entry_find(struct tx_state *state, uint32_t sig, uint8_t side)
 {
 	for (unsigned i = 0; i < state->count; i++)
-		if (state->entries[i].sig == sig)
+		if (state->entries[i].sig == sig && state->entries[i].side == side)
 			return &state->entries[i];
 	return NULL;
 }
 
-static struct tx_entry *entry_new(struct sigs_matcher *m, struct tx_state *state, uint32_t sig)
+static struct tx_entry *entry_new(struct sigs_matcher *m, struct tx_state *state, uint32_t sig, uint8_t side)
 {
 	if (state->count == state->cap) {
 		unsigned cap = state->cap ? state->cap * 2u : 8;
@@ -438,7 +448,7 @@ static struct tx_entry *entry_new(struct sigs_matcher *m, struct tx_state *state
 		state->cap = (uint16_t)cap;
 	}
 	struct tx_entry *entry = &state->entries[state->count++];
-	*entry = (struct tx_entry){.sig = sig};
+	*entry = (struct tx_entry){.sig = sig, .side = side};
 	state->open++;
 	return entry;
 }
@@ -470,7 +480,7 @@ static void judge(struct tx_ctx *ctx, uint32_t num)
 {
 	struct sigs_matcher *m = ctx->m;
 	const struct sig_head *head = &m->ruleset->heads[num];
-	struct tx_entry *entry = entry_find(ctx->state, num);
+	struct tx_entry *entry = entry_find(ctx->state, num, side_of(head->sig, ctx->dir));
 	struct evaluation e = {0};
 	if (entry && entry->flags & TX_ENTRY_DONE)
 		return;
@@ -491,7 +501,7 @@ static void judge(struct tx_ctx *ctx, uint32_t num)
 	if (entry == NULL && (result == INSPECT_NO || (result == INSPECT_MATCH && ctx->complete[ctx->dir])))
 		return; /* nothing will bring it up again */
 	if (entry == NULL)
-		entry = entry_new(m, ctx->state, num);
+		entry = entry_new(m, ctx->state, num, side_of(head->sig, ctx->dir));
 	if (entry == NULL)
 		return;
 	if (result != INSPECT_MORE) {
