@@ -280,6 +280,14 @@ static void put_alert(struct records *records, const struct packet *pkt, const s
 	eve_end(records);
 }
 
+/* A packet that an earlier alert tagged: recorded as what it is, no alert. */
+static void put_tagged(struct records *records, const struct packet *pkt)
+{
+	eve_begin(records, pkt, "packet", SIDE_PACKET);
+	put_packet(records, pkt);
+	eve_end(records);
+}
+
 void record_alerts(struct records *records, const struct packet *pkt, const struct sigs_result *result,
 		   const struct judgement *judgement)
 {
@@ -288,6 +296,8 @@ void record_alerts(struct records *records, const struct packet *pkt, const stru
 	for (unsigned i = 0; i < result->count; i++)
 		if (!result->matches[i].filtered)
 			put_alert(records, pkt, &result->matches[i], judgement);
+	if (result->tagged)
+		put_tagged(records, pkt);
 }
 
 /* --- drop ----------------------------------------------------------------------------------------------------------- */

@@ -114,7 +114,7 @@ static const struct sigs_result *inspect(struct worker *w, struct packet *pkt, s
 static void write_records(struct worker *w, struct packet *pkt, const struct sigs_result *result,
 			  const struct judgement *judgement)
 {
-	if (result && result->count > 0) {
+	if (result && (result->count > 0 || result->tagged)) {
 		for (unsigned i = 0; i < result->count; i++)
 			w->tally.alerts += !result->matches[i].filtered;
 		record_alerts(w->c.records, pkt, result, judgement);
@@ -241,6 +241,7 @@ static void judge_chain(struct worker *w, struct packet *outermost)
 
 void judge_frame(struct worker *w, struct packet *frame)
 {
+	w->frame_number = frame->number;
 	judge_chain(w, frame);
 	if (!w->inline_mode)
 		frame->verdict = VERDICT_FORWARD;
@@ -255,6 +256,7 @@ static void ending_packet(struct worker *w, struct flow *flow, enum direction di
 	memset(pkt, 0, sizeof(*pkt));
 	pkt->flags = PACKET_FLOW_END | PACKET_ESTABLISHED;
 	pkt->ts_ns = flow->last_ns;
+	pkt->number = w->frame_number;
 	pkt->link_type = DLT_RAW;
 	pkt->port = flow->input_port;
 	pkt->family = flow->key.family;

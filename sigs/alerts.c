@@ -149,9 +149,5 @@ void alerts_finish(struct sigs_matcher *m)
 		going = settle(m, &m->alerts[i], &dropped);
 	m->result.overflow += m->alert_overflow;
 	count_add(m->counters, COUNTER_DETECT_ALERTS, m->alerts_shown);
-	if (m->pkt->flags & PACKET_FLOW_END || !tag_check(m))
-		return;
-	if (m->result.count < SIGS_MATCHES_MAX && m->alerts_shown == 0)
-		m->result.matches[m->result.count++] =
-			(struct sigs_match){.info = &m->ruleset->tag_info, .action = SIGS_ALERT};
+	m->result.tagged = !(m->pkt->flags & PACKET_FLOW_END) && tag_check(m);
 }

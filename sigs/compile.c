@@ -125,15 +125,6 @@ static int ruleset_fill(struct sigs_ruleset *rs)
 	rs->counts = rs->parsed.counts;
 	rs->sigs = rs->parsed.signatures;
 	rs->sig_count = rs->parsed.count;
-	rs->tag_info = (struct sigs_info){
-		.sid = 1,
-		.gid = 2,
-		.rev = 1,
-		.priority = 2,
-		.action = SIGS_ALERT,
-		.msg = "",
-		.category = "",
-	};
 	ruleset_order(rs->sigs, rs->sig_count);
 	rs->heads = aligned_alloc(64, ((rs->sig_count + 1) * sizeof(*rs->heads) + 63) & ~(size_t)63);
 	if (rs->heads == NULL)

@@ -476,7 +476,7 @@ static void begin(struct sigs_matcher *m, struct packet *pkt)
 	m->packet_var_count = m->transformed_count = 0;
 	m->arena_used = 0;
 	m->result.count = m->result.overflow = 0;
-	m->result.pass = m->result.pass_flow = false;
+	m->result.pass = m->result.pass_flow = m->result.tagged = false;
 	candidates_reset(&m->packet_candidates);
 }
 

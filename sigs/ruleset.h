@@ -171,7 +171,6 @@ struct sigs_ruleset {
 	size_t scratch_hint;
 
 	struct name_ids names[NAME_SPACES];
-	struct sigs_info tag_info; /* what a tagged packet's record shows: gid 2, sid 1 */
 	bool uses_bits_prefilter;
 };
 

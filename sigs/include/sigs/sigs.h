@@ -176,6 +176,7 @@ struct sigs_result {
 	struct sigs_match matches[SIGS_MATCHES_MAX]; /* in the language's order: what came first in precedence first */
 	unsigned count;
 	unsigned overflow; /* matches beyond alert-max */
+	bool tagged;	   /* an earlier match asked for this packet (`tag`): it is recorded, but is no alert */
 	bool pass;	   /* a pass rule settled it: nothing after it counts */
 	bool pass_flow;
 };
