@@ -474,6 +474,7 @@ static void flow_update(struct flow_table *table, struct flow *flow, struct pack
 	uint32_t seen = dir == TO_SERVER ? FLOW_SEEN_TO_SERVER : FLOW_SEEN_TO_CLIENT;
 	touch(table, flow, pkt->ts_ns);
 	flow->packets[dir]++;
+	flow->last_number[dir] = pkt->number;
 	flow->bytes[dir] += packet_bytes(pkt);
 	/* an error is about the flow, it does not show that the other side answers */
 	if (!(flow->flags & seen) && !(pkt->flags & PACKET_ICMP_ERROR && !is_icmp(flow->key.proto)))
@@ -586,6 +587,7 @@ void flow_swap(struct flow *flow)
 	swap_u8(flow->tcp_flags);
 	swap_u64(flow->packets);
 	swap_u64(flow->bytes);
+	swap_u64(flow->last_number);
 	uint8_t mac[6];
 	memcpy(mac, flow->mac[0], 6);
 	memcpy(flow->mac[0], flow->mac[1], 6);

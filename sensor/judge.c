@@ -256,7 +256,8 @@ static void ending_packet(struct worker *w, struct flow *flow, enum direction di
 	memset(pkt, 0, sizeof(*pkt));
 	pkt->flags = PACKET_FLOW_END | PACKET_ESTABLISHED;
 	pkt->ts_ns = flow->last_ns;
-	pkt->number = w->frame_number;
+	/* what is found only now is shown where a person should look: at the last packet that said something */
+	pkt->number = flow->last_number[dir];
 	pkt->link_type = DLT_RAW;
 	pkt->port = flow->input_port;
 	pkt->family = flow->key.family;

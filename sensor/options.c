@@ -78,7 +78,7 @@ const struct config_option config_options[] = {
 	{"reference-config-file", OPTION_PATH, AT(reference_file), 0, 0, NULL, NULL,
 	 "addresses of reference kinds; built-in ones where not given"},
 	{"threshold-file", OPTION_PATH, AT(threshold_file), 0, 0, NULL, NULL,
-	 "suppress, threshold and rate_filter by gid and sid"},
+	 "suppress, threshold and rate_filter by gid and sid; default threshold.config beside the rules"},
 	{"reputation-categories-file", OPTION_PATH, AT(iprep_categories), 0, 0, NULL, NULL, "categories of iprep"},
 	{"reputation-files", OPTION_LIST, AT(iprep_files), 0, 0, NULL, NULL, "addresses of iprep"},
 	{"geoip-database", OPTION_PATH, AT(geoip_database), 0, 0, NULL, NULL,

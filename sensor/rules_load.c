@@ -223,13 +223,52 @@ static int add_tables(struct rules *rules, const struct config *config)
 	return rc;
 }
 
+/* The folder of a rule path: itself, or what stands before the last slash. */
+static size_t folder_of(const char *path)
+{
+	struct stat st;
+	if (stat(path, &st) == 0 && S_ISDIR(st.st_mode))
+		return strlen(path);
+	const char *slash = strrchr(path, '/');
+	return slash ? (size_t)(slash - path) : 0;
+}
+
+/* A rule set travels with its tables: a file of that name beside the rules is read with them, once a folder, unless the
+ * configuration names one. */
+static int add_companion(struct rules *rules, const char *const *paths, size_t at, const char *named, const char *name,
+			 add_text add)
+{
+	char full[4096];
+	size_t len = folder_of(paths[at]);
+	if (named && named[0])
+		return 0;
+	for (size_t i = 0; i < at; i++)
+		if (folder_of(paths[i]) == len && strncmp(paths[i], paths[at], len) == 0)
+			return 0;
+	if (snprintf(full, sizeof(full), "%.*s%s%s", (int)len, paths[at], len || paths[at][0] == '/' ? "/" : "",
+		     name) >= (int)sizeof(full) ||
+	    access(full, R_OK) != 0)
+		return 0;
+	return add_file(rules, full, add);
+}
+
 static int add_all_rules(struct rules *rules, const struct config *config, const struct rules_options *options)
 {
+	bool given = options->path_count > 0;
+	const char *const *paths = given ? options->paths : (const char *const *)config->rule_files.items;
+	size_t count = given ? options->path_count : config->rule_files.count;
 	int rc = 0;
-	for (size_t i = 0; i < options->path_count && rc == 0; i++)
-		rc = add_path(rules, options->paths[i]);
-	for (size_t i = 0; i < config->rule_files.count && options->path_count == 0 && rc == 0; i++)
-		rc = add_path(rules, config->rule_files.items[i]);
+	for (size_t i = 0; i < count && rc == 0; i++) {
+		rc = add_companion(rules, paths, i, config->classification_file, "classification.config",
+				   sigs_add_classifications);
+		if (rc == 0)
+			rc = add_companion(rules, paths, i, config->reference_file, "reference.config",
+					   sigs_add_references);
+		if (rc == 0)
+			rc = add_path(rules, paths[i]);
+	}
+	for (size_t i = 0; i < count && rc == 0; i++)
+		rc = add_companion(rules, paths, i, config->threshold_file, "threshold.config", sigs_add_thresholds);
 	if (rc == 0 && config->threshold_file && config->threshold_file[0])
 		rc = add_file(rules, config->threshold_file, sigs_add_thresholds);
 	return rc;

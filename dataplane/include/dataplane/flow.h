@@ -69,9 +69,10 @@ struct flow {
 	struct tcp_session *tcp;
 	struct app_session *app;
 	void *slot[FLOW_SLOTS];
-	uint64_t packets[2]; /* by direction */
-	uint64_t bytes[2];   /* frame bytes */
-	uint64_t id;	     /* random-looking, unique in this run */
+	uint64_t packets[2];	 /* by direction */
+	uint64_t bytes[2];	 /* frame bytes */
+	uint64_t last_number[2]; /* packet.number of the newest, by direction */
+	uint64_t id;		 /* random-looking, unique in this run */
 	struct flow *lru_prev, *lru_next;
 	uint8_t mac[2][6]; /* client's, server's, as first seen */
 	bool has_mac;
