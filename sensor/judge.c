@@ -241,7 +241,6 @@ static void judge_chain(struct worker *w, struct packet *outermost)
 
 void judge_frame(struct worker *w, struct packet *frame)
 {
-	w->frame_number = frame->number;
 	judge_chain(w, frame);
 	if (!w->inline_mode)
 		frame->verdict = VERDICT_FORWARD;

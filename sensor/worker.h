@@ -61,7 +61,6 @@ struct worker {
 	struct worker_tally tally;
 	uint64_t bursts;
 	struct packet ending;  /* stands for a flow that ends */
-	uint64_t frame_number; /* of the frame judged last: what ends a flow is found with it */
 	uint8_t reject_frame[REJECT_FRAME_MAX];
 };
 
