@@ -168,10 +168,11 @@ struct ext_seen {
 
 enum ext_result { EXT_NEXT, EXT_FINAL, EXT_STOP };
 
-/* Takes `len` bytes of a header that starts at h; false when they are not here. */
+/* Takes `len` bytes of a header that starts at h; false when they are not here, or the headers are longer than their length
+ * can be kept. */
 static bool ext_take(struct packet *pkt, struct cursor *c, const uint8_t *h, size_t len)
 {
-	if ((size_t)(c->end - h) < len) {
+	if ((size_t)(c->end - h) < len || (size_t)(h - pkt->l3) + len > UINT16_MAX) {
 		decode_invalid(pkt, EVENT_IPV6_TRUNC_EXTHDR);
 		return false;
 	}
