@@ -262,6 +262,7 @@ struct update {
 	struct app_session *session;
 	enum exception_policy *policy;
 	bool policy_due;
+	bool turned; /* the flow was turned round */
 };
 
 static void policy_due(struct update *u, enum exception_policy policy)
@@ -459,11 +460,35 @@ static bool settle_one_sided(struct update *u, enum direction dir)
 	return true;
 }
 
+/* A connection that was picked up in the middle may have its client and server mistaken: an answer that comes from the
+ * supposed client says so. */
+static bool turn_round(struct update *u, enum direction dir, struct bytes data, bool last)
+{
+	struct app_session *session = u->session;
+	enum direction other = direction_opposite(dir);
+
+	if (!mid_stream(session) || session->proto || session->has_data[other] || session->flow->flags & FLOW_SWAPPED ||
+	    app_recognise(session, data, other, false, last) != RECOGNITION_SETTLED)
+		return false;
+	flow_swap(session->flow);
+	stream_swap(session->flow);
+	u->pkt->dir = direction_opposite(u->pkt->dir);
+	if (u->pkt->flags & (PACKET_FIRST_TO_SERVER | PACKET_FIRST_TO_CLIENT))
+		u->pkt->flags ^= PACKET_FIRST_TO_SERVER | PACKET_FIRST_TO_CLIENT;
+	session->id[other] = APP_UNKNOWN; /* asked again in its place */
+	session->has_data[dir] = false;
+	session->first_dir = -1;
+	session->shown_end[dir] = session->shown_end[other] = UINT64_MAX;
+	u->turned = true;
+	return true;
+}
+
 /* Whether the direction is settled, so that its bytes may be fed. */
 static bool recognise_direction(struct update *u, enum direction dir, const struct stream_view *view)
 {
 	struct app_session *session = u->session;
 	bool known = session->proto && !session->switching;
+	struct bytes data;
 	enum recognition r;
 
 	if (view->gap) {
@@ -478,9 +503,12 @@ static bool recognise_direction(struct update *u, enum direction dir, const stru
 		session->id[dir] = session->proto->id;
 		return true;
 	}
-	r = app_recognise(session, (struct bytes){.data = view->data, .len = view->len}, dir, false, view->eof);
+	data = (struct bytes){.data = view->data, .len = view->len};
+	r = app_recognise(session, data, dir, false, view->eof);
 	if (r == RECOGNITION_SETTLED)
 		return settle(u, dir);
+	if (r == RECOGNITION_NONE && turn_round(u, dir, data, view->eof))
+		return false;
 	if (r == RECOGNITION_NONE)
 		session->undecided[dir] = true;
 	session->shown_end[dir] = view->offset + view->len;
@@ -542,10 +570,12 @@ static void update_tcp(struct update *u)
 
 	/* Each round consumes bytes, settles a direction or ends the session, so this ends. */
 	do {
+		u->turned = false;
 		moved = feed_direction(u, first);
 		wake_undecided(u->session);
 		moved |= feed_direction(u, direction_opposite(first));
 		wake_undecided(u->session);
+		moved |= u->turned;
 	} while (moved && !u->session->failed && !u->session->stopped);
 }
 
