@@ -91,7 +91,7 @@ static int unknown_class(struct rule *rule, const char *name)
 	struct table *unknown = &rule->builder->unknown_classes;
 	if (table_find(unknown, name, strlen(name)))
 		return 0;
-	rule_warn(rule, "class \"%.60s\" is in no classification file: its rules have priority 3", name);
+	rule_warn(rule, "class \"%.60s\" is in no classification file: its rules have priority 3", name ? name : "");
 	return table_put(unknown, name, strlen(name), (void *)(uintptr_t)name) ? rule_fail(rule, "out of memory") : 0;
 }
 
