@@ -364,6 +364,7 @@ static bool feed_view(struct update *u, enum direction dir, const struct stream_
 		.ts_ns = u->pkt->ts_ns,
 	};
 	int64_t taken = feed(u, &input);
+	bool ended = view->eof && !session->shown_eof[dir];
 
 	session->shown_end[dir] = view->offset + view->len;
 	session->shown_eof[dir] = view->eof;
@@ -386,6 +387,9 @@ static bool feed_view(struct update *u, enum direction dir, const struct stream_
 			taken += more;
 	}
 	stream_app_consume(u->streams, session->flow, dir, (uint32_t)taken);
+	/* Two sides that both leave what they were shown must not wake each other for ever. */
+	if (taken == 0 && view->gap == 0 && !ended)
+		return false;
 	/* The other side may have waited for this. */
 	session->shown_end[direction_opposite(dir)] = UINT64_MAX;
 	return true;
@@ -546,6 +550,7 @@ static bool feed_direction(struct update *u, enum direction dir)
 	if (session->id[dir] == APP_UNKNOWN) {
 		if (!recognise_direction(u, dir, &view))
 			return false;
+		session->shown_eof[dir] = false; /* to recognition, not to the parser */
 		/* the other side may have been parsed meanwhile */
 		if (session->failed || session->stopped || session->ended[dir] ||
 		    !stream_app_view(session->flow, dir, &view))
