@@ -31,7 +31,8 @@ int list_keep(struct sig_list *out, struct num_list *list, struct arena *arena)
 	out->nums = arena_alloc(arena, (list->count + 1) * sizeof(*out->nums));
 	if (out->nums == NULL)
 		return -ENOMEM;
-	memcpy(out->nums, list->nums, list->count * sizeof(*out->nums));
+	if (list->count > 0)
+		memcpy(out->nums, list->nums, list->count * sizeof(*out->nums));
 	out->count = list->count;
 	free(list->nums);
 	*list = (struct num_list){0};
