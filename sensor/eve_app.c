@@ -126,11 +126,15 @@ void record_transactions(struct records *records, const struct packet *pkt, bool
 		if (tx->files)
 			log_files(records, pkt, tx, ending);
 		log_tx_events(records, pkt, proto, tx);
-		if (tx->logged ||
-		    (!ending && !(app_tx_complete(flow, tx, TO_SERVER) && app_tx_complete(flow, tx, TO_CLIENT))))
+		if (tx->logged)
+			continue;
+		bool complete =
+			ending || (app_tx_complete(flow, tx, TO_SERVER) && app_tx_complete(flow, tx, TO_CLIENT));
+		bool due = proto->has_record ? proto->has_record(flow->app, tx, complete) : complete;
+		if (!due && !complete)
 			continue;
 		tx->logged = true;
-		if (wanted)
+		if (wanted && due)
 			put_tx_record(records, pkt, proto, tx);
 	}
 }

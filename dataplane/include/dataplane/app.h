@@ -158,6 +158,9 @@ struct app_proto {
 	const struct app_buffer *buffers; /* ends with a NULL name */
 	const struct app_value *values;	  /* ends with a NULL name; may be NULL */
 	const char *const *events;	  /* names for `app-layer-event:PROTO.NAME`; NULL-ended; may be NULL */
+	/* Whether the transaction is to be recorded by now: asked until it says yes, at last when the transaction is `complete`;
+	 * a no then means no record. NULL: once it is complete. */
+	bool (*has_record)(struct app_session *session, const struct app_tx *tx, bool complete);
 	/* Tells the transaction's fields (the inside of its record's object). NULL: no record. */
 	void (*fields)(struct app_session *session, const struct app_tx *tx, struct field_sink *sink);
 	/* What an alert's record shows of the transaction, where that is less or other; NULL: the same as fields. */
