@@ -253,6 +253,21 @@ static void view_from(const struct tcp_half *half, uint64_t offset, uint64_t sho
 				     .gap = (uint32_t)(from - offset)};
 }
 
+void stream_swap(struct flow *flow)
+{
+	struct tcp_session *session = flow->tcp;
+	struct tcp_half client;
+	const uint32_t probes = SESSION_PROBE_TO_SERVER | SESSION_PROBE_TO_CLIENT;
+	if (!session)
+		return;
+	client = session->half[TO_SERVER];
+	session->half[TO_SERVER] = session->half[TO_CLIENT];
+	session->half[TO_CLIENT] = client;
+	if ((session->flags & probes) == SESSION_PROBE_TO_SERVER ||
+	    (session->flags & probes) == SESSION_PROBE_TO_CLIENT)
+		session->flags ^= probes;
+}
+
 bool stream_app_view(struct flow *flow, enum direction dir, struct stream_view *view)
 {
 	struct tcp_session *session = flow->tcp;

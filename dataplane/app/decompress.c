@@ -14,6 +14,8 @@
 #define HISTORY_BYTES 512
 /* gzip to deflate to zlib and round once. */
 #define RESTARTS_MAX 3
+/* Output of a format on trial that is held: what gives so much without an error is that format. */
+#define TRIAL_BYTES 8192
 /* Below this much output the ratio says nothing: small bodies of one repeated byte reach it honestly. */
 #define RATIO_FROM_BYTES (1u << 20)
 #define RATIO_MAX	 2048
@@ -47,6 +49,8 @@ struct layer {
 	bool produced; /* something came out: no other format is tried any more */
 	bool ended;    /* the stream ended, or broke: the rest is ignored */
 	bool through;  /* bytes pass as they are */
+	bool trial;    /* a format is tried: its output is held until it has shown no error */
+	struct slab_buf held;
 	uint16_t history_len;
 	uint8_t history[HISTORY_BYTES];
 	union {
@@ -203,6 +207,7 @@ void decompressor_free(struct decompressor *d)
 		return;
 	for (unsigned i = 0; i < d->layers; i++) {
 		layer_close(d->layer[i]);
+		slab_buf_free(d->slab, &d->layer[i]->held);
 		slab_free(d->slab, d->layer[i], sizeof(*d->layer[i]));
 	}
 	slab_free(d->slab, d, sizeof(*d));
@@ -233,10 +238,25 @@ static void emit(struct decompressor *d, unsigned index, const uint8_t *data, si
 		layer_feed(d->layer[index - 1], data, len);
 }
 
+static void trial_over(struct layer *l)
+{
+	l->trial = false;
+	if (l->held.len > 0) {
+		l->produced = true;
+		emit(l->owner, l->index, l->held.data, l->held.len);
+	}
+	slab_buf_free(l->owner->slab, &l->held);
+}
+
 static void layer_emit(struct layer *l, const uint8_t *data, size_t len)
 {
 	if (len == 0)
 		return;
+	if (l->trial) {
+		if (l->held.len + len <= TRIAL_BYTES && slab_buf_append(l->owner->slab, &l->held, data, len))
+			return;
+		trial_over(l);
+	}
 	l->produced = true;
 	emit(l->owner, l->index, data, len);
 }
@@ -420,6 +440,8 @@ static void try_others(struct layer *l, const uint8_t *data, size_t len, size_t 
 			l->ended = true;
 			return;
 		}
+		slab_buf_free(l->owner->slab, &l->held);
+		l->trial = false;
 		if (l->restarts++ == RESTARTS_MAX)
 			break;
 		l->encoding = next_format(l->encoding);
@@ -428,9 +450,12 @@ static void try_others(struct layer *l, const uint8_t *data, size_t len, size_t 
 			l->ended = true;
 			return;
 		}
+		l->trial = true;
 		if (format_feed(l, l->history, l->history_len, 0) &&
-		    (l->ended || format_feed(l, data + kept, len - kept, l->history_len)))
+		    (l->ended || format_feed(l, data + kept, len - kept, l->history_len))) {
+			trial_over(l);
 			return;
+		}
 	}
 	give_through(l);
 	emit(l->owner, l->index, data + kept, len - kept);

@@ -170,13 +170,16 @@ static void normalise_uri(struct http_session *http, struct http_tx *tx)
 	struct http_uri parts;
 
 	if (tx->method_id == HTTP_METHOD_CONNECT) {
-		if (!http_host_split(uri, &host, &tx->port))
+		bool valid = http_host_split(uri, &host, &tx->port);
+		if (host.len == 0)
+			return;
+		if (!valid)
 			http_event(http, tx, HTTP_EVENT_REQUEST_URI_HOST_INVALID);
 		take_uri_host(http, tx, host);
 		return;
 	}
 	http_uri_split(uri, &parts);
-	if (parts.host.data)
+	if (parts.host.len > 0)
 		take_uri_host(http, tx, parts.host);
 	if (parts.port.data &&
 	    !http_host_split((struct bytes){.data = parts.host.data,
@@ -259,8 +262,10 @@ static void judge_host(struct http_session *http, struct http_tx *tx)
 			http_event(http, tx, HTTP_EVENT_MISSING_HOST_HEADER);
 		return;
 	}
-	if (!http_host_split(value, &host, &port))
+	if (!http_host_split(value, &host, &port) && host.len > 0)
 		http_event(http, tx, HTTP_EVENT_REQUEST_HEADER_HOST_INVALID);
+	if (!tx->has_host && host.len == 0)
+		return; /* a field that names nobody */
 	if (!tx->has_host) {
 		set_lower(app_slab(http->app), &tx->host, host);
 		tx->has_host = true;

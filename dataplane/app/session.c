@@ -262,6 +262,7 @@ struct update {
 	struct app_session *session;
 	enum exception_policy *policy;
 	bool policy_due;
+	bool turned; /* the flow was turned round */
 };
 
 static void policy_due(struct update *u, enum exception_policy policy)
@@ -363,6 +364,7 @@ static bool feed_view(struct update *u, enum direction dir, const struct stream_
 		.ts_ns = u->pkt->ts_ns,
 	};
 	int64_t taken = feed(u, &input);
+	bool ended = view->eof && !session->shown_eof[dir];
 
 	session->shown_end[dir] = view->offset + view->len;
 	session->shown_eof[dir] = view->eof;
@@ -385,6 +387,9 @@ static bool feed_view(struct update *u, enum direction dir, const struct stream_
 			taken += more;
 	}
 	stream_app_consume(u->streams, session->flow, dir, (uint32_t)taken);
+	/* Two sides that both leave what they were shown must not wake each other for ever. */
+	if (taken == 0 && view->gap == 0 && !ended)
+		return false;
 	/* The other side may have waited for this. */
 	session->shown_end[direction_opposite(dir)] = UINT64_MAX;
 	return true;
@@ -459,11 +464,35 @@ static bool settle_one_sided(struct update *u, enum direction dir)
 	return true;
 }
 
+/* A connection that was picked up in the middle may have its client and server mistaken: an answer that comes from the
+ * supposed client says so. */
+static bool turn_round(struct update *u, enum direction dir, struct bytes data, bool last)
+{
+	struct app_session *session = u->session;
+	enum direction other = direction_opposite(dir);
+
+	if (!mid_stream(session) || session->proto || session->has_data[other] || session->flow->flags & FLOW_SWAPPED ||
+	    app_recognise(session, data, other, false, last) != RECOGNITION_SETTLED)
+		return false;
+	flow_swap(session->flow);
+	stream_swap(session->flow);
+	u->pkt->dir = direction_opposite(u->pkt->dir);
+	if (u->pkt->flags & (PACKET_FIRST_TO_SERVER | PACKET_FIRST_TO_CLIENT))
+		u->pkt->flags ^= PACKET_FIRST_TO_SERVER | PACKET_FIRST_TO_CLIENT;
+	session->id[other] = APP_UNKNOWN; /* asked again in its place */
+	session->has_data[dir] = false;
+	session->first_dir = -1;
+	session->shown_end[dir] = session->shown_end[other] = UINT64_MAX;
+	u->turned = true;
+	return true;
+}
+
 /* Whether the direction is settled, so that its bytes may be fed. */
 static bool recognise_direction(struct update *u, enum direction dir, const struct stream_view *view)
 {
 	struct app_session *session = u->session;
 	bool known = session->proto && !session->switching;
+	struct bytes data;
 	enum recognition r;
 
 	if (view->gap) {
@@ -478,9 +507,12 @@ static bool recognise_direction(struct update *u, enum direction dir, const stru
 		session->id[dir] = session->proto->id;
 		return true;
 	}
-	r = app_recognise(session, (struct bytes){.data = view->data, .len = view->len}, dir, false, view->eof);
+	data = (struct bytes){.data = view->data, .len = view->len};
+	r = app_recognise(session, data, dir, false, view->eof);
 	if (r == RECOGNITION_SETTLED)
 		return settle(u, dir);
+	if (r == RECOGNITION_NONE && turn_round(u, dir, data, view->eof))
+		return false;
 	if (r == RECOGNITION_NONE)
 		session->undecided[dir] = true;
 	session->shown_end[dir] = view->offset + view->len;
@@ -518,6 +550,7 @@ static bool feed_direction(struct update *u, enum direction dir)
 	if (session->id[dir] == APP_UNKNOWN) {
 		if (!recognise_direction(u, dir, &view))
 			return false;
+		session->shown_eof[dir] = false; /* to recognition, not to the parser */
 		/* the other side may have been parsed meanwhile */
 		if (session->failed || session->stopped || session->ended[dir] ||
 		    !stream_app_view(session->flow, dir, &view))
@@ -542,10 +575,12 @@ static void update_tcp(struct update *u)
 
 	/* Each round consumes bytes, settles a direction or ends the session, so this ends. */
 	do {
+		u->turned = false;
 		moved = feed_direction(u, first);
 		wake_undecided(u->session);
 		moved |= feed_direction(u, direction_opposite(first));
 		wake_undecided(u->session);
+		moved |= u->turned;
 	} while (moved && !u->session->failed && !u->session->stopped);
 }
 

@@ -46,6 +46,13 @@ class Segmentation(harness.Case):
     def test_fragments_of_a_tunnel_in_a_vlan(self):
         self.same(attacks.ATTACKS, lambda frames: packets.in_vlan(packets.fragmented(packets.in_gre(frames), 48), 7))
 
+    def test_two_sides_that_both_stop_in_the_middle_of_a_line(self):
+        capture = packets.Capture()
+        session = capture.session(packets.OUTSIDE, packets.WEB_SERVER, 80)
+        session.client(b"GET / HTTP/1.1\r\nHost: www.ex").server(b"HTTP/1.1 200 OK\r\nServer: ng")
+        session.client(b"ample.com\r\n\r\n").server(b"inx\r\nContent-Length: 0\r\n\r\n").close()
+        self.assertEqual(self.replay(capture.frames).records("http")[0]["http"]["hostname"], "www.example.com")
+
     def test_each_attack_is_seen_inline_too(self):
         for name in OVER_TCP:
             with self.subTest(name):

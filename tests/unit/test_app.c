@@ -254,6 +254,38 @@ static void memory_that_runs_out_has_its_own_policy(void **state)
 	assert_true(t->bench->counters.value[COUNTER_APP_LAYER_MEMCAP] > 0);
 }
 
+static void two_sides_that_wait_do_not_wake_each_other(void **state)
+{
+	struct talk *t = *state;
+
+	say(t, TO_SERVER, QUESTION "GET /half");
+	say(t, TO_CLIENT, ANSWER "HTTP/1.1 20");
+	say(t, TO_SERVER, " HTTP/1.1\r\nHost: h\r\n\r\n");
+	say(t, TO_CLIENT, "0 ok\r\nContent-Length: 0\r\n\r\n");
+	assert_int_equal(app_tx_count(flow_of(t)), 2);
+	assert_true(app_tx_complete(flow_of(t), app_tx_first(flow_of(t))->next, TO_CLIENT));
+}
+
+static void an_answer_from_the_supposed_client_turns_the_flow_round(void **state)
+{
+	struct talk *t = *state;
+
+	app_session_free(t->engine, flow_of(t));
+	app_engine_free(t->engine);
+	bench_free(t->bench);
+	t->bench = bench_prepare(true);
+	t->bench->config.midstream = true;
+	bench_open(t->bench);
+	t->engine = app_engine_new(&t->config, &t->bench->counters);
+	say(t, TO_SERVER, ANSWER);
+	assert_int_equal(flow_of(t)->app_proto, APP_HTTP);
+	assert_true(flow_of(t)->flags & FLOW_SWAPPED);
+	assert_int_equal(t->bench->pkt.dir, TO_CLIENT);
+	assert_int_equal(flow_of(t)->key.port[1], t->bench->ports[0]);
+	assert_true(app_tx_complete(flow_of(t), app_tx_first(flow_of(t)), TO_CLIENT));
+	assert_int_equal(app_id_of(flow_of(t), TO_CLIENT), APP_HTTP);
+}
+
 static void names_find_protocols(void **state)
 {
 	(void)state;
@@ -280,6 +312,8 @@ int main(void)
 		TEST(a_tunnel_is_recognised_anew),
 		TEST(the_end_of_a_side_completes_it),
 		TEST(memory_that_runs_out_has_its_own_policy),
+		TEST(two_sides_that_wait_do_not_wake_each_other),
+		TEST(an_answer_from_the_supposed_client_turns_the_flow_round),
 		cmocka_unit_test(names_find_protocols),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -118,6 +118,17 @@ static void what_no_format_knows_passes_as_it_is(void **state)
 	assert_plain();
 }
 
+/* A brace is a fine beginning of a deflate stream: what comes out of it before it breaks must not be taken for the body. */
+static void a_guess_that_breaks_leaves_nothing(void **state)
+{
+	static const char json[] = "{\"version\": 12, \"package\": \"org.example\", \"more\": [\"than\", \"enough\"]}";
+
+	(void)state;
+	unpack((const uint8_t *)json, sizeof(json), (int[]){DECOMPRESS_GZIP, -1}, sizeof(json), 1 << 20);
+	assert_int_equal(got_len, sizeof(json));
+	assert_memory_equal(got, json, sizeof(json));
+}
+
 static void layers_are_undone_last_first(void **state)
 {
 	uint8_t once[512], twice[512], thrice[512];
@@ -198,6 +209,7 @@ int main(void)
 		cmocka_unit_test(formats_are_undone_at_any_step),
 		cmocka_unit_test(a_wrong_label_does_not_hide_the_body),
 		cmocka_unit_test(what_no_format_knows_passes_as_it_is),
+		cmocka_unit_test(a_guess_that_breaks_leaves_nothing),
 		cmocka_unit_test(layers_are_undone_last_first),
 		cmocka_unit_test(lzma_is_undone_with_a_small_dictionary),
 		cmocka_unit_test(a_bomb_stops_at_the_limit),

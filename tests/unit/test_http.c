@@ -294,6 +294,14 @@ static void hosts_are_compared(void **state)
 	assert_true(has_event(2, HTTP_EVENT_REQUEST_AUTH_UNRECOGNIZED));
 }
 
+static void an_empty_host_is_none(void **state)
+{
+	(void)state;
+	client("CONNECT / HTTP/1.1\r\nHost:\r\n\r\n");
+	assert_nothing("http.host", TO_SERVER);
+	assert_false(has_event(0, HTTP_EVENT_REQUEST_URI_HOST_INVALID));
+}
+
 static void an_endless_line_ends_parsing(void **state)
 {
 	static char line[HTTP_FIELD_MAX + 100];
@@ -560,6 +568,7 @@ int main(void)
 		TEST(line_ends_of_all_kinds_end_response_lines),
 		TEST(a_field_without_colon_is_an_event),
 		TEST(hosts_are_compared),
+		TEST(an_empty_host_is_none),
 		TEST(an_endless_line_ends_parsing),
 		TEST(chunks_are_joined),
 		TEST(false_chunks_are_a_body),

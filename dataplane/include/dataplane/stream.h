@@ -72,6 +72,9 @@ void stream_packet(struct stream_engine *engine, struct flow_table *table, struc
 void stream_finish(struct stream_engine *engine, struct flow *flow);
 void stream_session_free(struct stream_engine *engine, struct flow *flow);
 
+/* Turns the two sides' streams round: with flow_swap, when content shows that the client was taken for the server. */
+void stream_swap(struct flow *flow);
+
 enum tcp_state stream_state(const struct flow *flow);
 /* Both sides have ended their data in order and each end was acknowledged: no byte will follow. False after a reset, which may
  * turn out to be forged. */
