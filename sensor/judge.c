@@ -39,16 +39,6 @@ static void send_rejects(struct worker *w, const struct packet *pkt, enum reject
 	}
 }
 
-/* --- transactions of flows that signatures do not see ---------------------------------------------------------------- */
-
-static void mark_inspected(const struct flow *flow)
-{
-	for (struct app_tx *tx = app_tx_first(flow); tx; tx = tx->next)
-		for (int d = 0; d < 2; d++)
-			if (app_tx_complete(flow, tx, (enum direction)d))
-				tx->inspected[d] = true;
-}
-
 /* --- layers ---------------------------------------------------------------------------------------------------------- */
 
 /* The flow and what it has been told already. False when the packet needs no further look. */
@@ -99,13 +89,7 @@ static bool follow_flow(struct worker *w, struct packet *pkt, struct judgement *
 
 static const struct sigs_result *inspect(struct worker *w, struct packet *pkt, struct judgement *judgement)
 {
-	if (pkt->flags & PACKET_NO_INSPECT || (pkt->flow && pkt->flow->flags & FLOW_PASS)) {
-		if (pkt->flow && pkt->flow->app)
-			mark_inspected(pkt->flow);
-		return NULL;
-	}
 	const struct sigs_result *result = sigs_inspect(w->matcher, pkt);
-	judgement->inspected = true;
 	if (result->count > 0 || result->pass || result->pass_flow)
 		policy_apply_matches(pkt, result, judgement);
 	return result;

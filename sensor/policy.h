@@ -18,7 +18,6 @@ enum reject_target { REJECT_NONE, REJECT_SOURCE, REJECT_DESTINATION, REJECT_BOTH
 struct judgement {
 	bool inline_mode;
 	bool pass;		       /* the last word was a pass rule's */
-	bool inspected;		       /* signatures judged it */
 	enum reject_target reject;     /* answers that are (or would be) sent */
 	const struct sigs_match *drop; /* the match that dropped; NULL: something else did, or nothing */
 };
