@@ -2,7 +2,6 @@
 #include "community_id.h"
 
 #include <netinet/in.h>
-#include <openssl/evp.h>
 #include <string.h>
 
 /* Messages that have a fixed answer: Community ID takes the two types as the ports. */
@@ -34,10 +33,10 @@ static size_t put_endpoints(const struct flow_key *key, uint16_t sport, uint16_t
 	return 2 * n + 6;
 }
 
-bool community_id(const struct flow_key *key, uint8_t type, uint8_t code, uint16_t seed,
+bool community_id(EVP_MD_CTX *hasher, const struct flow_key *key, uint8_t type, uint8_t code, uint16_t seed,
 		  char out[static COMMUNITY_ID_BYTES])
 {
-	uint8_t input[2 + 38], hash[EVP_MAX_MD_SIZE];
+	uint8_t input[2 + 38], hash[EVP_MAX_MD_SIZE] = {0};
 	unsigned hash_len = 0;
 	uint16_t sport = key->port[0], dport = key->port[1];
 	bool one_way = false;
@@ -49,7 +48,8 @@ bool community_id(const struct flow_key *key, uint8_t type, uint8_t code, uint16
 	}
 	store_be16(input, seed);
 	size_t len = 2 + put_endpoints(key, sport, dport, one_way, input + 2);
-	if (!EVP_Digest(input, len, hash, &hash_len, EVP_sha1(), NULL) || hash_len != 20)
+	if (!EVP_DigestInit_ex(hasher, EVP_sha1(), NULL) || !EVP_DigestUpdate(hasher, input, len) ||
+	    !EVP_DigestFinal_ex(hasher, hash, &hash_len) || hash_len != 20)
 		return false;
 	memcpy(out, "1:", 2);
 	EVP_EncodeBlock((unsigned char *)out + 2, hash, 20);

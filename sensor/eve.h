@@ -3,6 +3,8 @@
 
 /* What the writers of the single record types share. Private to record.c and eve_*.c. */
 
+#include <openssl/evp.h>
+
 #include "json.h"
 #include "output.h"
 #include "record.h"
@@ -31,7 +33,8 @@ struct records {
 	bool on[RECORD_TYPE_COUNT];
 	bool app_on[APP_ID_COUNT];
 	bool anomaly[ANOMALY_TYPES];
-	uint8_t *payload; /* scratch for stream data: records.payload_bytes */
+	EVP_MD_CTX *hasher; /* of Community IDs */
+	uint8_t *payload;   /* scratch for stream data: records.payload_bytes */
 };
 
 /* Which way round a record shows addresses. */

@@ -67,7 +67,8 @@ struct records *records_open(const struct config *config, const char *dir, char 
 	records->config = config;
 	json_sink_init(&records->sink, &records->json);
 	records->payload = malloc(config->records.payload_bytes);
-	if (!records->payload)
+	records->hasher = EVP_MD_CTX_new();
+	if (!records->payload || !records->hasher)
 		goto no_memory;
 	if (enable_types(records, error) != 0)
 		goto fail;
@@ -95,6 +96,7 @@ int records_close(struct records *records)
 		return 0;
 	int rc = output_close(records->output);
 	json_free(&records->json);
+	EVP_MD_CTX_free(records->hasher);
 	free(records->payload);
 	free(records);
 	return rc;
@@ -279,8 +281,8 @@ void eve_community_id(struct records *records, const struct flow *flow)
 {
 	const struct records_config *config = &records->config->records;
 	char id[COMMUNITY_ID_BYTES];
-	if (config->community_id &&
-	    community_id(&flow->key, flow->icmp_type[0], flow->icmp_code[0], config->community_id_seed, id))
+	if (config->community_id && community_id(records->hasher, &flow->key, flow->icmp_type[0], flow->icmp_code[0],
+						 config->community_id_seed, id))
 		json_string(&records->json, "community_id", id);
 }
 
