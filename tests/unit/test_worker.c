@@ -181,7 +181,7 @@ static const struct sigs_env env = {.diagnostic = on_diagnostic};
 
 static void run_start(struct run *r, bool inline_mode, const char *rules)
 {
-	char error[256], path[128];
+	char error[CONFIG_ERROR_MAX], path[128];
 	memset(r, 0, sizeof(*r));
 	snprintf(r->dir, sizeof(r->dir), "/tmp/sekisho-worker-XXXXXX");
 	assert_non_null(mkdtemp(r->dir));
