@@ -45,13 +45,15 @@ static int on_cache_get(void *user, const char *key, struct sigs_blob *blob)
 {
 	struct rules *rules = user;
 	int rc = cache_dir_get(rules->cache_dir, key, blob);
-	*(rc == 0 ? &rules->cache_hits : &rules->cache_misses) += 1;
+	if (rc == 0)
+		rules->cache_hits++;
 	return rc;
 }
 
 static int on_cache_put(void *user, const char *key, const void *data, size_t len)
 {
 	struct rules *rules = user;
+	rules->cache_misses++; /* nothing was there, or nothing that could be trusted */
 	return cache_dir_put(rules->cache_dir, key, data, len);
 }
 

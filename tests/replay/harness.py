@@ -50,6 +50,9 @@ class Outcome:
         self.eve = os.path.join(folder, "eve.json")
         self._forwarded = forwarded
 
+    def path(self, name):
+        return os.path.join(self.folder, name)
+
     def records(self, kind=None):
         if not os.path.exists(self.eve):
             return []
@@ -124,11 +127,12 @@ class Case(unittest.TestCase):
         return outcome
 
 
-def tcp_payloads(frames):
-    """The payload bytes of each IPv4 TCP frame without tags or tunnels."""
+def tcp_payloads(frames, source=None):
+    """The payload bytes of each IPv4 TCP frame without tags or tunnels, of all or of one source."""
     out = []
     for frame in frames:
-        if frame[12:14] == b"\x08\x00" and frame[23] == packets.TCP:
+        if frame[12:14] == b"\x08\x00" and frame[23] == packets.TCP and \
+                (source is None or frame[26:30] == packets.address(source)):
             total = int.from_bytes(frame[16:18], "big")
             segment = frame[14 + (frame[14] & 15) * 4:14 + total]
             out.append(segment[(segment[12] >> 4) * 4:])

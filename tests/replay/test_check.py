@@ -8,8 +8,8 @@ GOOD = 'alert http any any -> any any (msg:"g"; http.uri; content:"/x"; sid:1;)\
 
 
 class Check(harness.Case):
-    def check(self, rules=GOOD, config=harness.CONFIG):
-        done = self.call("check", "-c", self.file("sekisho.yaml", config), "-S", self.file("test.rules", rules))
+    def check(self, rules=GOOD, config=harness.CONFIG, options=()):
+        done = self.call("check", *options, "-c", self.file("sekisho.yaml", config), "-S", self.file("test.rules", rules))
         return done.returncode, done.stdout.decode() + done.stderr.decode()
 
     def test_good_rules(self):
@@ -51,7 +51,7 @@ class Check(harness.Case):
         self.assertIn("test.rules:1:", outcome.errors + outcome.words)
 
     def test_a_rule_that_waits_for_a_protocol_is_listed_and_no_error(self):
-        code, words = self.check('alert smb any any -> any any (msg:"w"; content:"x"; sid:20;)\n')
+        code, words = self.check('alert smb any any -> any any (msg:"w"; content:"x"; sid:20;)\n', options=["--waiting"])
         self.assertEqual(code, 0, words)
         self.assertIn("20", words)
         self.assertIn("smb", words)
