@@ -168,6 +168,8 @@ const struct config_option config_options[] = {
 	{"app-layer.protocols.http.decompressed-limit", OPTION_BYTES64, AT(app.decompressed_max_bytes), 64 * KIB,
 	 16 * GIB, NULL, "bytes", "what one body may unpack to"},
 
+	{"detect.raise-alerts", OPTION_BOOL, AT(sigs.raise_alerts), 0, 0, NULL, NULL,
+	 "inline: an alert whose jsig_block is always acts as a drop"},
 	{"detect.packet-alert-max", OPTION_U16, AT(sigs.alerts_max), 1, SIGS_MATCHES_MAX, NULL, NULL,
 	 "alerts of one packet"},
 	{"detect.inspection-limit", OPTION_U32, AT(sigs.inspection_limit), 10, 1 << 24, NULL, NULL,

@@ -76,12 +76,19 @@ static void set_tags(struct sigs_matcher *m, const struct signature *sig)
 			tag_set(m, sig, &sig->post[i].tag);
 }
 
+/* What the rule says, or more where the house's policy has it: a signature that may always block does. */
+static enum sigs_action action_of(const struct sigs_options *options, const struct sigs_info *info)
+{
+	bool raise = options->inline_mode && options->raise_alerts && info->block == SIGS_BLOCK_ALWAYS;
+	return raise && info->action == SIGS_ALERT ? SIGS_DROP : info->action;
+}
+
 static struct sigs_match match_of(const struct sigs_matcher *m, const struct alert *alert)
 {
 	const struct sig_head *head = &m->ruleset->heads[alert->num];
 	return (struct sigs_match){
 		.info = &head->sig->info,
-		.action = head->sig->info.action,
+		.action = action_of(&m->ruleset->options, &head->sig->info),
 		.in_stream = (alert->flags & ALERT_STREAM) != 0,
 		.has_tx = (alert->flags & ALERT_TX) != 0,
 		.tx_id = alert->tx_id,

@@ -13,6 +13,7 @@ void sigs_options_defaults(struct sigs_options *options, bool inline_mode)
 {
 	*options = (struct sigs_options){
 		.inline_mode = inline_mode,
+		.raise_alerts = true,
 		.pcre_match_limit = 3500,
 		.pcre_recursion_limit = 1500,
 		.inspection_limit = 3000,

@@ -8,7 +8,8 @@ from traffic import attacks, harmless, packets, protocols
 MARKS = {
     "log4shell": b"jndi:ldap", "log4shell-nested": b"lower:j", "command-fetch": b"busybox", "command-reverse-shell": b"dev%2Ftcp",
     "webshell-upload": b"eval(", "webshell-upload-jsp": b"getRuntime", "webshell-chopper": b"QGluaV9zZXQ",
-    "c2-results": b"/submit.php", "c2-prompt": b"Microsoft", "c2-shell": b"no job control", "log4shell-ldap": b"javaCodeBase",
+    "sqli-union": b"SELECT", "sqli-tautology": b"%27", "command-uri": b"/etc/hostname", "traversal-passwd": b"etc%2fpasswd",
+    "shellshock": b"() {", "webshell-order": b"whoami", "c2-results": b"/submit.php", "c2-prompt": b"Microsoft", "c2-shell": b"no job control", "log4shell-ldap": b"javaCodeBase",
 }
 # Those that are an attack as soon as the bytes are there; of the others a request that is never whole is none.
 PLAIN = ("log4shell", "log4shell-nested", "log4shell-ldap", "c2-prompt", "c2-shell")
@@ -38,6 +39,15 @@ class Inline(harness.Case):
                     if name in PLAIN:
                         again = self.replay(first.path("forwarded.pcap"))
                         self.assertEqual(dict(again.alerts()), {}, "the end host still got it")
+
+    def test_an_alert_that_may_always_block_drops_unless_told_otherwise(self):
+        frames = attacks.build("sqli-answered")
+        blocked = self.replay(frames, inline=True)
+        self.assertEqual(dict(blocked.alerts()), {9000001: 1}, "the answer came though the attempt was dropped")
+        self.assertEqual(blocked.records("alert")[0]["alert"]["action"], "blocked")
+        let = self.replay(frames, inline=True, options=["--set", "detect.raise-alerts=no"])
+        self.assertEqual(dict(let.alerts()), attacks.ATTACKS["sqli-answered"][1])
+        self.assertEqual(let.forwarded(), [f for _, f in frames])
 
     def test_drops_are_recorded_with_their_reason(self):
         outcome = self.replay(attacks.build("log4shell"), inline=True)
