@@ -6,6 +6,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "dataset.h"
 #include "parse.h"
 
 /* Keywords that compute with a buffer's bytes: byte_*, isdataat, sizes, base64, asn1, entropy, datasets. */
@@ -724,6 +725,10 @@ static struct dataset *dataset_of(struct rule *rule, const struct dataset_option
 	set->memcap = (uint32_t)o->memcap;
 	set->next = b->datasets;
 	b->datasets = set;
+	if (dataset_prepare(set, b->arena) != 0) {
+		rule_fail(rule, "out of memory");
+		return NULL;
+	}
 	return o->load && dataset_file(rule, set, o->load, o->saved) != 0 ? NULL : set;
 }
 
