@@ -137,6 +137,11 @@ static const struct keyword keywords[] = {
 	{"tls.subject", keyword_tls_text, QUOTED | NOT, 0, "text in the certificate's subject", NULL},
 	{"tls.issuerdn", keyword_tls_text, QUOTED | NOT, 0, "text in the certificate's issuer", NULL},
 	{"tls.fingerprint", keyword_tls_text, QUOTED | NOT, 1, "the certificate's SHA1", NULL},
+	{"ssl_state", keyword_ssl_state, 0, 0, "messages of the TLS handshake seen", NULL},
+	{"tls_cert_notbefore", keyword_cert_date, QUOTES, 0, "start of the certificate's validity", NULL},
+	{"tls_cert_notafter", keyword_cert_date, QUOTES, 0, "end of the certificate's validity", NULL},
+	{"tls_cert_expired", keyword_cert_flag, NONE, 0, "the certificate is past its end", NULL},
+	{"tls_cert_valid", keyword_cert_flag, NONE, 0, "the certificate is within its validity", NULL},
 	{"filename", keyword_file_text, QUOTES | NOT | DIR, FILE_NAME, "text in the file's name", NULL},
 	{"fileext", keyword_file_text, QUOTES | NOT | DIR, FILE_EXT, "end of the file's name", NULL},
 	{"filesize", keyword_filesize, DIR, 0, "size of the file", NULL},
@@ -223,8 +228,8 @@ static const char *const waiting_values[] = {
 	"mqtt.qos", "mqtt.reason_code", "mqtt.type", "nfq_set_mark", "nfs.version", "nfs_procedure", "nfs_version", "ntp.mode",
 	"ntp.stratum", "ntp.version", "replace", "rfb.secresult", "rfb.sectype", "rpc", "sctp.chunk_cnt", "sctp.chunk_type",
 	"sctp.vtag", "smb.version", "snmp.pdu_type", "snmp.trap_type", "snmp.version", "ssh.protoversion", "ssh.softwareversion",
-	"ssl_state", "ssl_version", "subslice", "tcp.session", "template", "tls.cert_chain_len", "tls.store", "tls.version",
-	"tls_cert_expired", "tls_cert_notafter", "tls_cert_notbefore", "tls_cert_valid", "tls_store", "websocket.flags",
+	"ssl_version", "subslice", "tcp.session", "template", "tls.cert_chain_len", "tls.store", "tls.version",
+	    "tls_store", "websocket.flags",
 	"websocket.mask", "websocket.opcode", NULL,
 };
 static const char *const waiting_protocols[] = {
@@ -329,21 +334,41 @@ static int add_buffer(struct sigs_builder *b, const struct app_proto *proto, con
 	return err;
 }
 
+static bool names_are_bits(const struct app_value_name *names)
+{
+	if (names == NULL || names[0].name == NULL || names[1].name == NULL)
+		return false;
+	for (; names->name; names++)
+		if (names->value == 0 || names->value & (names->value - 1))
+			return false;
+	return true;
+}
+
+/* A value whose text has a form of its own keeps its function; the registered value comes as its info. */
+static int put_value(struct sigs_builder *b, const char *name, const struct value_info *info)
+{
+	const struct keyword *own = keyword_find(b, name, strlen(name));
+	bool waiting = own && own->parse == keyword_wait_value;
+	return own && !waiting ? add(b, name, own->parse, own->flags, info)
+			       : add(b, name, keyword_app_value, KEYWORD_QUOTES, info);
+}
+
 static int add_value(struct sigs_builder *b, const struct app_proto *proto, const struct app_value *value)
 {
-	struct value_info *info = registered(b, value->name, keyword_app_value, sizeof(*info));
+	const struct keyword *known = keyword_find(b, value->name, strlen(value->name));
+	bool again = known && known->info && known->parse != keyword_wait_value;
+	struct value_info *info = again ? (void *)(uintptr_t)known->info : arena_alloc(b->arena, sizeof(*info));
 	if (info == NULL)
 		return -ENOMEM;
 	info->name = value->name;
 	info->multi |= (value->flags & APP_BUFFER_MULTI) != 0;
 	info->names = value->names;
+	info->bits = names_are_bits(value->names);
 	for (int dir = 0; dir < 2; dir++)
 		if (value->any_direction || (int)value->dir == dir)
 			info->app[proto->id][dir] = value;
-	int err = add(b, value->name, keyword_app_value, 0, info);
-	if (!err && value->alias)
-		err = add(b, value->alias, keyword_app_value, 0, info);
-	return err;
+	int err = put_value(b, value->name, info);
+	return !err && value->alias ? put_value(b, value->alias, info) : err;
 }
 
 static int add_registered(struct sigs_builder *b)

@@ -93,7 +93,7 @@ static uint32_t apps_with_value(const struct value_info *info, int dir)
 	return mask;
 }
 
-static int add_value(struct rule *rule, const struct value_info *info, const struct match_app_value *v)
+int rule_add_value(struct rule *rule, const struct value_info *info, const struct match_app_value *v)
 {
 	if (rule_apps(rule, apps_with_value(info, rule->dir)) != 0)
 		return -EINVAL;
@@ -108,16 +108,37 @@ static int add_value(struct rule *rule, const struct value_info *info, const str
 	return 0;
 }
 
+/* "tls1.0,tls1.1" or "client_hello|server_hello": any of them; with "!" before them none. */
+static int named_bits(struct rule *rule, const struct value_info *info, char *value)
+{
+	struct match_app_value v = {.index_mode = INDEX_ANY, .test = {.op = NUMBER_MASK_NOT}};
+	if (*value == '!') {
+		v.test.op = NUMBER_MASK_SET;
+		value = text_trim(value + 1);
+	}
+	for (char *s = value; *s; s++)
+		if (*s == '|')
+			*s = ',';
+	for (char *rest = value, *item; (item = text_next(&rest, ','));) {
+		const struct app_value_name *name = info->names;
+		while (name->name && strcasecmp(name->name, item) != 0)
+			name++;
+		if (name->name == NULL)
+			return rule_fail(rule, "\"%.40s\" is no value of %s", item, info->name);
+		if (v.test.a & name->value)
+			return rule_fail(rule, "\"%.40s\" stands twice", item);
+		v.test.a |= name->value;
+	}
+	return rule_add_value(rule, info, &v);
+}
+
 int keyword_app_value(struct rule *rule, const struct keyword *keyword, char *value)
 {
 	const struct value_info *info = keyword->info;
 	struct match_app_value v = {.index_mode = INDEX_ANY};
+	if (info->bits && strpbrk(value, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"))
+		return named_bits(rule, info, value);
 	char *rest = value, *test = text_next(&rest, ',');
-	size_t len = strlen(test);
-	if (len >= 2 && *test == '"' && test[len - 1] == '"') {
-		test[len - 1] = '\0';
-		test++;
-	}
 	if (info->multi && strncmp(test, "count", 5) == 0) {
 		v.index_mode = INDEX_COUNT;
 		test = text_trim(test + 5);
@@ -129,42 +150,10 @@ int keyword_app_value(struct rule *rule, const struct keyword *keyword, char *va
 				 info->names ? ", or a name that it knows" : "");
 	if (rest && value_index(rule, text_trim(rest), &v) != 0)
 		return -EINVAL;
-	return add_value(rule, info, &v);
+	return rule_add_value(rule, info, &v);
 }
 
-/* --- texts of old TLS keywords, URI length -------------------------------------------------------------------------- */
-
-/* tls.subject:"..." and its like: a content of the buffer that holds the same. arg is 1 for the whole text. */
-int keyword_tls_text(struct rule *rule, const struct keyword *keyword, char *value)
-{
-	static const struct {
-		const char *keyword, *buffer;
-	} buffers[] = {{"tls.subject", "tls.cert_subject"},
-		       {"tls.issuerdn", "tls.cert_issuer"},
-		       {"tls.fingerprint", "tls.cert_fingerprint"}};
-	const struct buffer_info *info = NULL;
-	for (unsigned i = 0; i < sizeof(buffers) / sizeof(buffers[0]); i++)
-		if (strcmp(keyword->name, buffers[i].keyword) == 0)
-			info = buffer_info_find(rule->builder, buffers[i].buffer);
-	if (info == NULL)
-		return keyword_wait_value(rule, keyword, value);
-	int list = rule_buffer_of(rule, info);
-	struct match *m = list < 0 ? NULL : rule_add(rule, list, MATCH_CONTENT);
-	if (m == NULL)
-		return -EINVAL;
-	rule->buffers[list].by_modifier = true;
-	struct match_content *c = &m->content;
-	c->pattern = (struct bytes){.data = (const uint8_t *)value, .len = strlen(value)};
-	c->flags = rule->negated ? CONTENT_NEGATED : 0;
-	c->offset_var = c->depth_var = c->distance_var = c->within_var = SIG_VAR_NONE;
-	if (keyword->arg) {
-		for (char *s = value; *s; s++)
-			*s = (char)tolower((unsigned char)*s);
-		c->flags |= CONTENT_DEPTH | CONTENT_STARTSWITH | CONTENT_ENDSWITH;
-		c->depth = (int32_t)c->pattern.len;
-	}
-	return 0;
-}
+/* --- URI length ------------------------------------------------------------------------------------------------------- */
 
 /* As number_parse; "20<>21", between which nothing lies, is warned of, since rules in use have it. */
 static bool uri_length(struct rule *rule, char *s, struct number_test *test)

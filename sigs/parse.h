@@ -40,6 +40,7 @@ struct buffer_info {
 struct value_info {
 	const char *name;
 	bool multi;
+	bool bits; /* each name is one bit: rules may ask for several at once */
 	const struct app_value_name *names;
 	const struct app_value *app[APP_ID_COUNT][2];
 };
@@ -331,7 +332,6 @@ KEYWORD_FN(keyword_app_modifier);
 KEYWORD_FN(keyword_app_value);
 KEYWORD_FN(keyword_app_event);
 KEYWORD_FN(keyword_urilen);
-KEYWORD_FN(keyword_tls_text);
 KEYWORD_FN(keyword_file_text);
 KEYWORD_FN(keyword_file_hash);
 KEYWORD_FN(keyword_filesize);
@@ -339,8 +339,16 @@ KEYWORD_FN(keyword_filestore);
 KEYWORD_FN(keyword_wait_buffer);
 KEYWORD_FN(keyword_wait_modifier);
 KEYWORD_FN(keyword_wait_value);
+/* Adds the comparison of a registered value; -EINVAL after rule_fail. */
+int rule_add_value(struct rule *rule, const struct value_info *info, const struct match_app_value *value);
 /* The buffer of a registered name; NULL when no protocol has it. */
 const struct buffer_info *buffer_info_find(const struct sigs_builder *builder, const char *name);
+
+/* keyword_tls.c */
+KEYWORD_FN(keyword_tls_text);
+KEYWORD_FN(keyword_ssl_state);
+KEYWORD_FN(keyword_cert_flag);
+KEYWORD_FN(keyword_cert_date);
 
 /* keyword_transform.c */
 KEYWORD_FN(keyword_transform);

@@ -756,6 +756,37 @@ static void what_is_not_here_waits(void **state)
 	assert_int_equal(sigs_builder_counts(t.builder).waiting, 1);
 }
 
+static const struct number_test *value_test(const char *option)
+{
+	char rule[256];
+	again();
+	snprintf(rule, sizeof(rule), "alert tls any any -> any any (%s; sid:1;)", option);
+	const struct signature *sig = one(rule);
+	assert_int_equal(sig->tx_count, 1);
+	assert_int_equal(sig->tx[0].type, MATCH_APP_VALUE);
+	return &sig->tx[0].value.test;
+}
+
+static void values_go_by_name_bits_and_dates(void **state)
+{
+	(void)state;
+	assert_true(number_test_holds(value_test("tls.version:\"1.2\""), 0x0303));
+	assert_false(number_test_holds(value_test("tls.version:!1.2"), 0x0303));
+	/* several names that are bits: any of them */
+	assert_true(number_test_holds(value_test("ssl_version:tls1.0,tls1.1"), 8));
+	assert_false(number_test_holds(value_test("ssl_version:tls1.0,tls1.1"), 16));
+	assert_true(number_test_holds(value_test("ssl_version:!tls1.3,tls1.2"), 4));
+	assert_false(number_test_holds(value_test("ssl_version:!tls1.3,tls1.2"), 32));
+	assert_true(number_test_holds(value_test("tls_cert_notafter:<2016-09-20"), 1474329600));
+	assert_false(number_test_holds(value_test("tls_cert_notafter:<2016-09-20"), 1474329601));
+	assert_true(number_test_holds(value_test("tls_cert_notbefore:2016-09-20T00:00:00<>2016-10"), 1475280000));
+	assert_true(number_test_holds(value_test("tls_cert_expired"), 1));
+	again();
+	refused("ssl_version:tls9;", "no value");
+	refused("ssl_version:tls1.0,tls1.0;", "twice");
+	refused("tls_cert_notafter:soon;", "date");
+}
+
 static void hooks_give_direction_and_progress(void **state)
 {
 	(void)state;
@@ -897,6 +928,7 @@ int main(void)
 		T(misused_buffers_are_refused),
 		T(base64_is_a_buffer_of_a_buffer),
 		T(what_is_not_here_waits),
+		T(values_go_by_name_bits_and_dates),
 		T(hooks_give_direction_and_progress),
 		T(both_sides_of_a_transaction),
 		T(classes_references_and_metadata),
