@@ -99,6 +99,9 @@ static void pattern_weights(struct bytes pattern, bool nocase, uint8_t *weights)
 		weights[i] = (uint8_t)byte_weight(pattern.data[i], nocase);
 	for (size_t i = 0; i < pattern.len; i++) {
 		for (size_t k = 0; k < sizeof(commonplaces) / sizeof(commonplaces[0]); k++) {
+			/* Loading looks at half a million places: the first letter settles most. */
+			if (fold((uint8_t)commonplaces[k][0]) != fold(pattern.data[i]))
+				continue;
 			size_t len = strlen(commonplaces[k]);
 			if (!starts_with(pattern.data + i, pattern.len - i, commonplaces[k], len))
 				continue;

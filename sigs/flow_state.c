@@ -14,10 +14,9 @@ static void direction_reset(struct sigs_matcher *m, struct sig_flow_dir *dir)
 
 static void state_reset(struct sigs_matcher *m, struct sig_flow *state, const struct flow *flow)
 {
-	for (unsigned i = 0; i < 2; i++) {
+	for (unsigned i = 0; i < 2; i++)
 		direction_reset(m, &state->dir[i]);
-		state->addr_known[i] = state->addr_has[i] = 0;
-	}
+	state->addr_known = false;
 	state->generation = m->ruleset->generation;
 	state->flags = flow->flags & FLOW_SWAPPED;
 }

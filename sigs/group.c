@@ -80,6 +80,9 @@ static int number_sets(struct sigs_ruleset *rs)
 	}
 	qsort(uses, kinds, sizeof(*uses), set_use_by_uses);
 	uint32_t numbered = kinds < ADDRESS_CACHE_SETS ? kinds : ADDRESS_CACHE_SETS;
+	rs->cached_count = numbered;
+	for (uint32_t k = 0; k < numbered; k++)
+		rs->cached_sets[k] = uses[k].set;
 	for (uint32_t i = 0; i < rs->sig_count; i++) {
 		for (uint32_t k = 0; k < numbered; k++) {
 			if (rs->heads[i].src == uses[k].set)
@@ -127,6 +130,8 @@ static int payload_add_dir(struct grouping *g, enum payload_class class, unsigne
 	struct payload_items *items = &g->payload[class][dir];
 	bool dport = ports_are_narrow(head->dport), sport = ports_are_narrow(head->sport);
 	int error;
+	/* Datagrams are short, and their literals few: a second search would cost more than it spares. */
+	item.near = class == PAYLOAD_TCP_STREAM || class == PAYLOAD_TCP_PACKET;
 	if (class == PAYLOAD_OTHER || (!dport && !sport))
 		return items_add(&items->any, item);
 	item.ports = dport ? head->dport : head->sport;
@@ -181,15 +186,23 @@ static int keep_set(struct grouping *g, struct mpse_builder *builder, const stru
 	return 0;
 }
 
-static int items_to_set(struct grouping *g, const struct item_list *list, int port, const struct mpse **out)
+static int items_to_sets(struct grouping *g, const struct item_list *list, int port,
+			 const struct mpse *out[static REACHES])
 {
 	int error = 0;
-	for (uint32_t i = 0; i < list->count && !error; i++) {
-		const struct item *item = &list->items[i];
-		if (port < 0 || port_set_has(item->ports, (uint16_t)port))
-			error = mpse_builder_add(g->builder, item->literal, item->nocase, item->reach, item->sig);
+	for (unsigned reach = 0; reach < REACHES && !error; reach++) {
+		for (uint32_t i = 0; i < list->count && !error; i++) {
+			const struct item *item = &list->items[i];
+			if ((item->near && item->reach <= REACH_NEAR_BYTES) != (reach == REACH_NEAR))
+				continue;
+			if (port < 0 || port_set_has(item->ports, (uint16_t)port))
+				error = mpse_builder_add(g->builder, item->literal, item->nocase, item->reach,
+							 item->sig);
+		}
+		if (!error)
+			error = keep_set(g, g->builder, &out[reach]);
 	}
-	return error ? error : keep_set(g, g->builder, out);
+	return error;
 }
 
 /* Ports that the same signatures name share a number; 0 is no signature at all. */
@@ -233,7 +246,7 @@ static int build_ports(struct grouping *g, const struct item_list *list, struct 
 	uint32_t kinds = number_ports(list, *numbers, ports);
 	if (kinds == 0)
 		goto out;
-	const struct mpse **sets = arena_alloc(g->rs->arena, (out->set_count + kinds) * sizeof(*sets));
+	const struct mpse *(*sets)[REACHES] = arena_alloc(g->rs->arena, (out->set_count + kinds) * sizeof(*sets));
 	if (sets == NULL)
 		goto out;
 	if (out->set_count)
@@ -241,7 +254,7 @@ static int build_ports(struct grouping *g, const struct item_list *list, struct 
 	uint32_t base = out->set_count ? out->set_count - 1 : 0;
 	error = 0;
 	for (uint32_t k = 1; k < kinds && !error; k++)
-		error = items_to_set(g, list, ports[k], &sets[base + k]);
+		error = items_to_sets(g, list, ports[k], sets[base + k]);
 	for (uint32_t p = 0; p < 65536 && base; p++)
 		if ((*numbers)[p])
 			(*numbers)[p] = (uint16_t)((*numbers)[p] + base);
@@ -259,7 +272,7 @@ static int build_payload(struct grouping *g)
 		for (unsigned dir = 0; dir < 2 && !error; dir++) {
 			struct payload_items *items = &g->payload[class][dir];
 			struct port_sets *out = &g->rs->payload[class][dir];
-			error = items_to_set(g, &items->any, -1, &out->any);
+			error = items_to_sets(g, &items->any, -1, out->any);
 			if (!error)
 				error = build_ports(g, &items->by_dport, out, &out->by_dport);
 			if (!error)

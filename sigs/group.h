@@ -14,6 +14,7 @@ struct item {
 	uint32_t sig, reach;
 	struct bytes literal;
 	bool nocase;
+	bool near; /* may stand in a set of its own when it cannot reach far */
 	union {
 		const struct port_set *ports;
 		const struct address_set *set;

@@ -130,6 +130,8 @@ static uint16_t needs_of(const struct signature *sig)
 		need &= (uint16_t) ~(SIG_NEED_TO_SERVER | SIG_NEED_TO_CLIENT);
 	if (sig->flags & SIG_HOOK_FLOW_START)
 		need |= SIG_NEED_FLOW_FIRST | SIG_NEED_FLOW;
+	if (sig->flags & SIG_TRANSACTIONAL_BIDIR)
+		need &= (uint16_t) ~(SIG_NEED_TO_SERVER | SIG_NEED_TO_CLIENT);
 	if (has_packet_match(sig, MATCH_DSIZE))
 		need |= SIG_NEED_NOT_PSEUDO;
 	return need;
@@ -143,6 +145,31 @@ static const struct address_set *address_or_any(const struct address_set *set)
 static const struct port_set *ports_or_any(const struct port_set *set)
 {
 	return set == NULL || set->any ? NULL : set;
+}
+
+/* The sizes that all dsize of a signature allow; those that no range can say are left to the match itself. */
+static void dsize_range(const struct signature *sig, struct sig_head *head)
+{
+	head->dsize_min = 0;
+	head->dsize_max = UINT16_MAX;
+	for (unsigned i = 0; i < sig->packet_count; i++) {
+		const struct number_test *n = &sig->packet[i].number;
+		uint64_t low = 0, high = UINT16_MAX;
+		if (sig->packet[i].type != MATCH_DSIZE || sig->packet[i].negated)
+			continue;
+		if (n->op == NUMBER_EQ)
+			low = high = n->a;
+		else if (n->op == NUMBER_GT || n->op == NUMBER_GE || n->op == NUMBER_RANGE || n->op == NUMBER_RANGE_IN)
+			low = n->a;
+		else if (n->op == NUMBER_LT || n->op == NUMBER_LE)
+			high = n->a;
+		if (n->op == NUMBER_RANGE || n->op == NUMBER_RANGE_IN)
+			high = n->b;
+		if (low > head->dsize_min)
+			head->dsize_min = (uint16_t)(low < UINT16_MAX ? low : UINT16_MAX);
+		if (high < head->dsize_max)
+			head->dsize_max = (uint16_t)high;
+	}
 }
 
 int ruleset_head(struct sigs_ruleset *ruleset, uint32_t num, struct sig_head *head)
@@ -171,11 +198,14 @@ int ruleset_head(struct sigs_ruleset *ruleset, uint32_t num, struct sig_head *he
 		.dst_cached = ADDRESS_NOT_CACHED,
 		.type = (uint8_t)type_of(sig, packet, stream),
 		.app_mask = sig->app_mask,
-		.bidirectional = (sig->flags & SIG_BIDIRECTIONAL) != 0,
+		.bidirectional = sig->flags & SIG_TRANSACTIONAL_BIDIR ? SIG_SIDES_BY_DIRECTION
+				 : sig->flags & SIG_BIDIRECTIONAL     ? SIG_SIDES_EITHER
+								      : SIG_SIDES_AS_WRITTEN,
 		.packet_payload = packet,
 		.stream_payload = stream,
 		.stream_only = sig->proto == SIG_TCP_STREAM || (sig->flow & SIG_FLOW_ONLY_STREAM) != 0,
 	};
+	dsize_range(sig, head);
 	head->ports = head->sport != NULL || head->dport != NULL;
 	if (head->type == SIG_TYPE_PACKET)
 		head->needs |= SIG_NEED_NOT_PSEUDO;

@@ -48,40 +48,47 @@ static uint32_t facts_of(const struct packet *pkt)
 	return facts;
 }
 
-static bool end_has(struct sig_flow *state, unsigned end, uint8_t cached, const struct address_set *set,
-		    const union packet_addr *addr, uint8_t family)
+/* Which of the busiest address sets have the flow's ends; found out once a flow. */
+static void know_addresses(struct sigs_matcher *m)
 {
-	uint64_t bit = 1ull << cached;
-	if (!(state->addr_known[end] & bit)) {
-		state->addr_known[end] |= bit;
-		if (address_set_has(set, addr, family))
-			state->addr_has[end] |= bit;
+	const struct packet *pkt = m->pkt;
+	struct sig_flow *state = m->state;
+	unsigned src = (unsigned)pkt->dir; /* the end that the packet comes from */
+	/* An error's addresses are not those of the flow that it quotes. */
+	m->addr_known = state && !(pkt->flags & PACKET_ICMP_ERROR);
+	if (!m->addr_known)
+		return;
+	if (!state->addr_known) {
+		state->addr_has[0] = state->addr_has[1] = 0;
+		for (uint32_t i = 0; i < m->ruleset->cached_count; i++) {
+			const struct address_set *set = m->ruleset->cached_sets[i];
+			if (address_set_has(set, &pkt->src, pkt->family))
+				state->addr_has[src] |= 1ull << i;
+			if (address_set_has(set, &pkt->dst, pkt->family))
+				state->addr_has[1 - src] |= 1ull << i;
+		}
+		state->addr_known = true;
 	}
-	return (state->addr_has[end] & bit) != 0;
+	m->src_has = state->addr_has[src];
+	m->dst_has = state->addr_has[1 - src];
 }
 
-static bool addresses_match(struct sigs_matcher *m, const struct sig_head *head, bool swapped)
+static bool address_matches(const struct sigs_matcher *m, const struct address_set *set, uint8_t cached,
+			    const union packet_addr *addr, uint64_t has)
+{
+	if (set == NULL)
+		return true;
+	if (m->addr_known && cached != ADDRESS_NOT_CACHED)
+		return has >> cached & 1;
+	return address_set_has(set, addr, m->pkt->family);
+}
+
+static bool addresses_match(const struct sigs_matcher *m, const struct sig_head *head, bool swapped)
 {
 	const struct packet *pkt = m->pkt;
 	const union packet_addr *src = swapped ? &pkt->dst : &pkt->src, *dst = swapped ? &pkt->src : &pkt->dst;
-	/* An error's addresses are not those of the flow that it quotes. */
-	bool cache = m->state && !(pkt->flags & PACKET_ICMP_ERROR);
-	unsigned client = (unsigned)pkt->dir ^ (unsigned)swapped; /* which end of the flow src is */
-	if (head->src) {
-		bool has = cache && head->src_cached != ADDRESS_NOT_CACHED
-				   ? end_has(m->state, client, head->src_cached, head->src, src, pkt->family)
-				   : address_set_has(head->src, src, pkt->family);
-		if (!has)
-			return false;
-	}
-	if (head->dst) {
-		bool has = cache && head->dst_cached != ADDRESS_NOT_CACHED
-				   ? end_has(m->state, 1 - client, head->dst_cached, head->dst, dst, pkt->family)
-				   : address_set_has(head->dst, dst, pkt->family);
-		if (!has)
-			return false;
-	}
-	return true;
+	return address_matches(m, head->src, head->src_cached, src, swapped ? m->dst_has : m->src_has) &&
+	       address_matches(m, head->dst, head->dst_cached, dst, swapped ? m->src_has : m->dst_has);
 }
 
 static bool sides_match(struct sigs_matcher *m, const struct sig_head *head, bool swapped)
@@ -100,13 +107,20 @@ static bool sides_match(struct sigs_matcher *m, const struct sig_head *head, boo
 	return (head->src == NULL && head->dst == NULL) || addresses_match(m, head, swapped);
 }
 
+static bool either_side_matches(struct sigs_matcher *m, const struct sig_head *head)
+{
+	if (head->bidirectional == SIG_SIDES_BY_DIRECTION)
+		return sides_match(m, head, m->pkt->dir == TO_CLIENT);
+	return sides_match(m, head, false) || (head->bidirectional && sides_match(m, head, true));
+}
+
 bool header_matches(struct sigs_matcher *m, const struct sig_head *head)
 {
 	if (head->needs & ~m->facts || !(head->transport & m->transport))
 		return false;
 	if (head->family && head->family != m->pkt->family)
 		return false;
-	return sides_match(m, head, false) || (head->bidirectional && sides_match(m, head, true));
+	return either_side_matches(m, head);
 }
 
 void signature_begin(struct sigs_matcher *m, const struct signature *sig)
@@ -139,7 +153,7 @@ static bool could_match(struct sigs_matcher *m, uint32_t num)
 	const struct sig_head *head = &m->ruleset->heads[num];
 	if (!(head->transport & m->transport) || (head->family && head->family != m->pkt->family))
 		return false;
-	return sides_match(m, head, false) || (head->bidirectional && sides_match(m, head, true));
+	return either_side_matches(m, head);
 }
 
 static void add_possible(struct sigs_matcher *m, const uint32_t *nums, uint32_t count)
@@ -160,32 +174,38 @@ static void add_always(struct sigs_matcher *m, const struct always_list *list)
 	add_possible(m, nums, count);
 }
 
-static const struct mpse *port_set_of(const struct port_sets *sets, const uint16_t *by_port, uint16_t port)
+static void add_sets(struct payload_sets *out, const struct mpse *const sets[static REACHES])
 {
-	return by_port && by_port[port] ? sets->sets[by_port[port]] : NULL;
+	for (unsigned i = 0; i < REACHES; i++)
+		if (sets[i])
+			out->set[out->count++] = sets[i];
 }
 
-static void find_sets(const struct sigs_matcher *m, enum payload_class class, const struct mpse *out[static 3])
+static void find_sets(const struct sigs_matcher *m, enum payload_class class, struct payload_sets *out)
 {
 	const struct port_sets *sets = &m->ruleset->payload[class][m->pkt->dir];
-	bool ports = class != PAYLOAD_OTHER && !(m->pkt->flags & PACKET_FRAGMENT);
-	out[0] = sets->any;
-	out[1] = ports ? port_set_of(sets, sets->by_dport, m->pkt->dport) : NULL;
-	out[2] = ports ? port_set_of(sets, sets->by_sport, m->pkt->sport) : NULL;
+	const struct packet *pkt = m->pkt;
+	out->count = 0;
+	add_sets(out, sets->any);
+	if (class == PAYLOAD_OTHER || pkt->flags & PACKET_FRAGMENT)
+		return;
+	if (sets->by_dport && sets->by_dport[pkt->dport])
+		add_sets(out, sets->sets[sets->by_dport[pkt->dport]]);
+	if (sets->by_sport && sets->by_sport[pkt->sport])
+		add_sets(out, sets->sets[sets->by_sport[pkt->sport]]);
 }
 
-static void find_all_sets(const struct sigs_matcher *m, const struct mpse *out[static 2][3])
+static void find_all_sets(const struct sigs_matcher *m, struct payload_sets out[static 2])
 {
 	bool tcp = m->transport == SIG_TRANSPORT_TCP;
 	find_sets(m,
 		  tcp				      ? PAYLOAD_TCP_STREAM
 		  : m->transport == SIG_TRANSPORT_UDP ? PAYLOAD_UDP
 						      : PAYLOAD_OTHER,
-		  out[0]);
+		  &out[0]);
+	out[1].count = 0;
 	if (tcp)
-		find_sets(m, PAYLOAD_TCP_PACKET, out[1]);
-	else
-		out[1][0] = out[1][1] = out[1][2] = NULL;
+		find_sets(m, PAYLOAD_TCP_PACKET, &out[1]);
 }
 
 /* Once a flow and direction: its literal sets, and which signatures without a literal its ends and ports leave. */
@@ -241,14 +261,18 @@ static void collect_ip_only(struct sigs_matcher *m, struct sig_flow_dir *dir)
 	add_always(m, &m->ruleset->ip_only);
 }
 
-static void scan_sets(struct sigs_matcher *m, const struct mpse *const sets[static 3], const uint8_t *data,
-		      uint32_t len, uint32_t fresh, bool from_start)
+/* `offset` is where data begins in its stream; what a literal cannot reach is not searched for it. */
+static void scan_sets(struct sigs_matcher *m, const struct payload_sets *sets, const uint8_t *data, uint32_t len,
+		      uint32_t fresh, uint64_t offset)
 {
-	for (unsigned i = 0; i < 3; i++) {
-		if (sets[i] == NULL)
+	for (unsigned i = 0; i < sets->count; i++) {
+		const struct mpse *set = sets->set[i];
+		uint32_t n = len;
+		if (set->reach <= offset + fresh)
 			continue;
-		uint32_t n = from_start && sets[i]->reach < len ? sets[i]->reach : len;
-		mpse_scan(m, sets[i], data, n, fresh, &m->packet_candidates);
+		if (set->reach - offset < n)
+			n = (uint32_t)(set->reach - offset);
+		mpse_scan(m, set, data, n, fresh, &m->packet_candidates);
 	}
 }
 
@@ -276,7 +300,7 @@ static bool stream_is_ready(struct sigs_matcher *m, const struct stream_view *vi
 	return stream_state(pkt->flow) >= TCP_FIN_WAIT1 || tx_flushes_stream(m);
 }
 
-static void collect_stream(struct sigs_matcher *m, const struct mpse *const sets[static 3], struct sig_flow_dir *dir)
+static void collect_stream(struct sigs_matcher *m, const struct payload_sets *sets, struct sig_flow_dir *dir)
 {
 	struct stream_view view;
 	uint32_t fresh;
@@ -287,7 +311,7 @@ static void collect_stream(struct sigs_matcher *m, const struct mpse *const sets
 	m->stream_ready = true;
 	if (m->pkt->flow->flags & FLOW_NO_PAYLOAD)
 		m->stream.len = m->fresh = 0;
-	scan_sets(m, sets, m->stream.data, m->stream.len, m->fresh, view.offset == 0);
+	scan_sets(m, sets, m->stream.data, m->stream.len, m->fresh, view.offset);
 	if (dir)
 		collect_pending(m, dir);
 }
@@ -301,22 +325,22 @@ static bool payload_to_inspect(const struct packet *pkt)
 static void collect_payload(struct sigs_matcher *m, struct sig_flow_dir *dir)
 {
 	const struct packet *pkt = m->pkt;
-	const struct mpse *found[2][3];
+	struct payload_sets found[2];
 	bool tcp = m->transport == SIG_TRANSPORT_TCP;
 	if (m->transport == SIG_TRANSPORT_NON_IP)
 		return;
 	if (dir == NULL || !dir->known)
 		find_all_sets(m, found);
-	const struct mpse *const(*sets)[3] = (const struct mpse *const(*)[3])(dir && dir->known ? dir->sets : found);
+	const struct payload_sets *sets = dir && dir->known ? dir->sets : found;
 	if (tcp && pkt->flow && pkt->flow->tcp)
-		collect_stream(m, sets[0], dir);
+		collect_stream(m, &sets[0], dir);
 	if (!payload_to_inspect(pkt))
 		return;
 	/* What reassembly did not take (or does not know) is a stream of its own. */
 	if (!tcp || !(pkt->flags & PACKET_PAYLOAD_IN_STREAM))
-		scan_sets(m, sets[0], pkt->payload, pkt->payload_len, 0, true);
+		scan_sets(m, &sets[0], pkt->payload, pkt->payload_len, 0, 0);
 	if (tcp)
-		scan_sets(m, sets[1], pkt->payload, pkt->payload_len, 0, true);
+		scan_sets(m, &sets[1], pkt->payload, pkt->payload_len, 0, 0);
 }
 
 /* --- confirmation ---------------------------------------------------------------------------------------------------- */
@@ -433,6 +457,17 @@ static uint64_t now_ns(void)
 	return (uint64_t)ts.tv_sec * 1000000000ull + (uint64_t)ts.tv_nsec;
 }
 
+/* A datagram of a protocol is what its transaction came with: the record shows both. */
+static void alert_with_tx(struct sigs_matcher *m, uint32_t num, const struct sig_head *head, uint8_t flags)
+{
+	const struct flow *flow = m->pkt->flow;
+	const struct app_tx *tx = NULL;
+	if (head->app && flow && flow->app && m->transport == SIG_TRANSPORT_UDP)
+		for (tx = app_tx_first(flow); tx && tx->inspected[m->pkt->dir];)
+			tx = tx->next;
+	alert_add(m, num, tx ? flags | ALERT_TX : flags, tx);
+}
+
 static void judge_packet(struct sigs_matcher *m)
 {
 	struct candidates *c = &m->packet_candidates;
@@ -456,7 +491,7 @@ static void judge_packet(struct sigs_matcher *m)
 		if (!matches)
 			continue;
 		post_match(m, head->sig, NULL);
-		alert_add(m, c->nums[i], flags, NULL);
+		alert_with_tx(m, c->nums[i], head, flags);
 	}
 }
 
@@ -516,6 +551,7 @@ const struct sigs_result *sigs_inspect(struct sigs_matcher *m, struct packet *pk
 		return &m->result;
 	}
 	struct sig_flow_dir *dir = m->state && !(pkt->flags & PACKET_ICMP_ERROR) ? &m->state->dir[pkt->dir] : NULL;
+	know_addresses(m);
 	if (dir && !dir->known && m->transport != SIG_TRANSPORT_NON_IP)
 		direction_setup(m, dir);
 	note_app(m);

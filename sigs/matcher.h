@@ -66,11 +66,17 @@ struct sig_flow_tag {
 #define FLOW_VAR_BYTES_MAX 1024
 #define FLOW_TAGS_MAX	   50
 
+/* The sets that a payload is searched with: of any port, by dport, by sport; only those that hold something. */
+struct payload_sets {
+	const struct mpse *set[3 * REACHES];
+	uint8_t count;
+};
+
 struct sig_flow_dir {
-	bool known;		       /* the lists below are set up for this rule set */
-	bool ip_judged;		       /* address-only signatures are done */
-	const struct mpse *sets[2][3]; /* stream (or datagram), packet: of any port, by dport, by sport */
-	uint32_t *always;	       /* slab; signatures without prefilter that header facts leave */
+	bool known;		     /* the lists below are set up for this rule set */
+	bool ip_judged;		     /* address-only signatures are done */
+	struct payload_sets sets[2]; /* stream (or datagram), packet */
+	uint32_t *always;	     /* slab; signatures without prefilter that header facts leave */
 	uint32_t always_count;
 	struct pending *pending; /* slab, PENDING_MAX */
 	uint16_t pending_count;
@@ -79,8 +85,9 @@ struct sig_flow_dir {
 
 struct sig_flow {
 	uint64_t generation;
-	uint32_t flags;			     /* FLOW_SWAPPED as it was */
-	uint64_t addr_known[2], addr_has[2]; /* ends of the flow: client, server; by cached set */
+	uint32_t flags;	      /* FLOW_SWAPPED as it was */
+	uint64_t addr_has[2]; /* cached sets that have the client, the server */
+	bool addr_known;
 	struct sig_flow_dir dir[2];
 	struct sig_flow_bit *bits;
 	struct sig_flow_int *ints;
@@ -187,8 +194,10 @@ struct sigs_matcher {
 
 	/* the packet at hand */
 	struct packet *pkt;
-	struct sig_flow *state; /* NULL without a flow */
-	uint32_t facts;		/* enum sig_need that hold */
+	struct sig_flow *state;	   /* NULL without a flow */
+	uint32_t facts;		   /* enum sig_need that hold */
+	uint64_t src_has, dst_has; /* cached sets that have the packet's source, destination; while addr_known */
+	bool addr_known;
 	uint8_t transport;
 	struct inspect_view stream; /* raw window; data NULL: none */
 	uint32_t fresh;		    /* index of the first new byte in it */

@@ -49,6 +49,13 @@ enum sig_need {
 	SIG_NEED_FLOW_FIRST = 1 << 9, /* the first packet of its flow and direction */
 };
 
+/* How a header's two sides lie to the packet's. */
+enum sig_sides {
+	SIG_SIDES_AS_WRITTEN,
+	SIG_SIDES_EITHER,	/* <> */
+	SIG_SIDES_BY_DIRECTION, /* =>: as written for requests, turned round for answers */
+};
+
 /* Address sets whose verdict a flow remembers for its two ends; the busiest get these numbers. */
 #define ADDRESS_CACHE_SETS 64
 #define ADDRESS_NOT_CACHED 0xff
@@ -62,13 +69,14 @@ struct sig_head {
 	uint8_t transport; /* enum sig_transport */
 	uint8_t family;	   /* 4, 6, 0 both */
 	uint8_t src_cached, dst_cached;
-	uint8_t type;	   /* enum sig_type */
-	uint8_t app;	   /* enum app_id that the flow must have; 0 any */
-	uint32_t app_mask; /* SIG_TYPE_TX */
-	uint8_t bidirectional;
+	uint8_t type;				/* enum sig_type */
+	uint8_t app;				/* enum app_id that the flow must have; 0 any */
+	uint32_t app_mask;			/* SIG_TYPE_TX */
+	uint8_t bidirectional;			/* enum sig_sides */
 	uint8_t packet_payload, stream_payload; /* what payload matches see */
 	uint8_t stream_only;			/* and never a segment that the stream did not take */
 	uint8_t ports;				/* some port is named */
+	uint16_t dsize_min, dsize_max;		/* payload bytes that dsize allows */
 };
 _Static_assert(sizeof(struct sig_head) == 56 || sizeof(struct sig_head) == 64, "keep it within a cache line");
 
@@ -80,13 +88,19 @@ struct sig_list {
 /* Payload prefilters, by what carries the payload. */
 enum payload_class { PAYLOAD_TCP_STREAM, PAYLOAD_TCP_PACKET, PAYLOAD_UDP, PAYLOAD_OTHER, PAYLOAD_CLASSES };
 
+/* Literals that can only stand at the beginning (a depth bounds them) are searched there alone: they are short and
+ * many, and would slow the search of all that follows. */
+enum reach { REACH_NEAR, REACH_FAR, REACHES };
+/* Where the beginning ends: most depths are far below. */
+#define REACH_NEAR_BYTES 256
+
 /*
  * Prefilters of one payload class and direction. Signatures that name few ports stand in the set of those ports,
  * all others in `any`; ports that the same signatures name share a set.
  */
 struct port_sets {
-	const struct mpse *any;
-	const struct mpse **sets; /* set_count; [0] is NULL */
+	const struct mpse *any[REACHES];
+	const struct mpse *(*sets)[REACHES]; /* set_count; [0] has none */
 	uint32_t set_count;
 	uint16_t *by_dport, *by_sport; /* 65,536 indexes in `sets`; NULL: nothing for any port */
 };
@@ -157,6 +171,8 @@ struct sigs_ruleset {
 	uint32_t sig_count;
 	uint64_t generation; /* differs between any two rule sets of a process */
 
+	const struct address_set *cached_sets[ADDRESS_CACHE_SETS];
+	uint32_t cached_count;
 	struct port_sets payload[PAYLOAD_CLASSES][2];
 	struct always_list always[ALWAYS_CLASSES][2];
 	struct always_list ip_only;

@@ -50,6 +50,18 @@ struct scan_ctx {
 	uint32_t fresh; /* in bytes of the data scanned */
 };
 
+/* What is cheap to see of a header: spares most candidates that the literal alone would make. */
+static inline bool worth_a_look(const struct sigs_matcher *m, const struct sig_head *head)
+{
+	uint16_t size = m->pkt->payload_len;
+	if (head->needs & ~m->facts || size < head->dsize_min || size > head->dsize_max)
+		return false;
+	if (!m->addr_known || head->bidirectional)
+		return true;
+	return (head->src_cached == ADDRESS_NOT_CACHED || m->src_has >> head->src_cached & 1) &&
+	       (head->dst_cached == ADDRESS_NOT_CACHED || m->dst_has >> head->dst_cached & 1);
+}
+
 static int on_literal(unsigned id, unsigned long long from, unsigned long long to, unsigned flags, void *user)
 {
 	struct scan_ctx *ctx = user;
@@ -59,9 +71,9 @@ static int on_literal(unsigned id, unsigned long long from, unsigned long long t
 		return 0;
 	const struct mpse_literal *literal = &ctx->set->literals[id];
 	const uint32_t *sigs = ctx->set->sigs + literal->first;
-	const struct sig_head *heads = ctx->m->ruleset->heads;
+	const struct sigs_matcher *m = ctx->m;
 	for (uint32_t i = 0; i < literal->count; i++)
-		if (!(heads[sigs[i]].needs & ~ctx->m->facts))
+		if (worth_a_look(m, &m->ruleset->heads[sigs[i]]))
 			candidates_add(ctx->candidates, sigs[i]);
 	return 0;
 }

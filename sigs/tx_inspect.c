@@ -464,15 +464,6 @@ static bool first_look(struct tx_ctx *ctx, const struct sig_head *head)
 {
 	if (!(head->app_mask >> ctx->app & 1))
 		return false;
-	uint16_t needs = head->needs;
-	struct sig_head any_way;
-	/* A signature of both directions is judged wherever its parts turn up. */
-	if (head->sig->flags & SIG_TRANSACTIONAL_BIDIR && ctx->dir == TO_CLIENT && needs & SIG_NEED_TO_SERVER) {
-		any_way = *head;
-		any_way.needs &= (uint16_t)~SIG_NEED_TO_SERVER;
-		any_way.bidirectional = 1;
-		head = &any_way;
-	}
 	return header_matches(ctx->m, head) && packet_matches(ctx->m, head->sig);
 }
 
