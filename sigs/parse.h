@@ -274,6 +274,8 @@ KEYWORD_FN(keyword_base64_decode);
 KEYWORD_FN(keyword_base64_data);
 KEYWORD_FN(keyword_asn1);
 KEYWORD_FN(keyword_entropy);
+
+/* keyword_dataset.c */
 KEYWORD_FN(keyword_dataset);
 KEYWORD_FN(keyword_datarep);
 

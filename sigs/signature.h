@@ -476,6 +476,9 @@ enum sig_flag {
 	SIG_HOOKED = 1 << 8,	/* proto:hook given; hook is its progress (hook_dir its direction), or flow_start */
 	SIG_HOOK_FLOW_START = 1 << 9,
 	SIG_TRANSACTIONAL_BIDIR = 1 << 10, /* => : request and response of one transaction */
+	/* What matches of the payload see over TCP (over anything else they see packets). "tcp" with contents: the stream, and
+	 * packets too when a content has depth or offset or the rule has stream_size. With keywords of single packets (dsize,
+	 * flags, ttl ..., tcp-pkt, flow:no_stream): packets alone. tcp-stream and flow:only_stream: the stream alone. */
 	SIG_PACKET_PAYLOAD = 1 << 11,	   /* payload matches see packets */
 	SIG_STREAM_PAYLOAD = 1 << 12,	   /* payload matches see the stream */
 	SIG_DECODE_EVENT = 1 << 13,	   /* only packet events: also judged on invalid packets */
