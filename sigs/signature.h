@@ -479,13 +479,13 @@ enum sig_flag {
 	/* What matches of the payload see over TCP (over anything else they see packets). "tcp" with contents: the stream, and
 	 * packets too when a content has depth or offset or the rule has stream_size. With keywords of single packets (dsize,
 	 * flags, ttl ..., tcp-pkt, flow:no_stream): packets alone. tcp-stream and flow:only_stream: the stream alone. */
-	SIG_PACKET_PAYLOAD = 1 << 11,	   /* payload matches see packets */
-	SIG_STREAM_PAYLOAD = 1 << 12,	   /* payload matches see the stream */
-	SIG_DECODE_EVENT = 1 << 13,	   /* only packet events: also judged on invalid packets */
-	SIG_SCOPE_PACKET = 1 << 14,	   /* "drop:packet": its action holds for the packet alone */
-	SIG_SCOPE_FLOW = 1 << 15,	   /* "drop:flow": for the flow, whatever matched */
-	SIG_BYPASS = 1 << 16,		   /* `bypass`: after the match the flow needs no inspection */
-	SIG_PASS_ALERTS = 1 << 17,	   /* `alert` on a pass rule: it passes and is recorded */
+	SIG_PACKET_PAYLOAD = 1 << 11, /* payload matches see packets */
+	SIG_STREAM_PAYLOAD = 1 << 12, /* payload matches see the stream */
+	SIG_DECODE_EVENT = 1 << 13,   /* only packet events: also judged on invalid packets */
+	SIG_SCOPE_PACKET = 1 << 14,   /* "drop:packet": its action holds for the packet alone */
+	SIG_SCOPE_FLOW = 1 << 15,     /* "drop:flow": for the flow, whatever matched */
+	SIG_BYPASS = 1 << 16,	      /* `bypass`: after the match the flow needs no inspection */
+	SIG_PASS_ALERTS = 1 << 17,    /* `alert` on a pass rule: it passes and is recorded */
 };
 
 struct signature {
