@@ -297,7 +297,7 @@ static bool stream_is_ready(struct sigs_matcher *m, const struct stream_view *vi
 	if (view->len - fresh >= RAW_CHUNK || stream_depth_reached(pkt->flow, pkt->dir) ||
 	    stream_has_gap(pkt->flow, pkt->dir))
 		return true;
-	return stream_state(pkt->flow) >= TCP_FIN_WAIT1 || tx_flushes_stream(m);
+	return stream_state(pkt->flow) >= TCP_FIN_WAIT1 || app_opaque(pkt->flow) || tx_flushes_stream(m);
 }
 
 static void collect_stream(struct sigs_matcher *m, const struct payload_sets *sets, struct sig_flow_dir *dir)

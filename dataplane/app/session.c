@@ -331,6 +331,29 @@ static void hand_over(struct app_session *session)
 	session->fed = false;
 }
 
+/* The protocol is encrypted from here on. Payload inspection stops when it has seen all that was not. */
+static void note_opaque(struct app_session *session)
+{
+	struct flow *flow = session->flow;
+	struct stream_view view;
+	uint32_t fresh;
+	bool done = true;
+
+	if (flow->flags & FLOW_NO_PAYLOAD)
+		return;
+	for (int dir = 0; dir < 2 && flow->tcp; dir++) {
+		if (!stream_raw_view(flow, (enum direction)dir, &view, &fresh))
+			continue;
+		if (!session->opaque)
+			session->opaque_at[dir] = view.offset + view.len;
+		if (view.offset + fresh < session->opaque_at[dir])
+			done = false;
+	}
+	session->opaque = true;
+	if (done)
+		flow->flags |= FLOW_NO_PAYLOAD;
+}
+
 /* Runs the protocol on an input and applies what it says; the number of bytes taken, or a negative. */
 static int64_t feed(struct update *u, const struct app_input *input)
 {
@@ -347,7 +370,7 @@ static int64_t feed(struct update *u, const struct app_input *input)
 	} else if (n == APP_PARSE_SWITCH) {
 		hand_over(session);
 	} else if (session->proto->encrypted && session->proto->encrypted(session, session->state)) {
-		session->flow->flags |= FLOW_NO_PAYLOAD;
+		note_opaque(session);
 	}
 	return n;
 }
@@ -663,6 +686,11 @@ bool app_failed(const struct flow *flow)
 enum app_id app_id_of(const struct flow *flow, enum direction dir)
 {
 	return flow->app ? flow->app->id[dir] : APP_UNKNOWN;
+}
+
+bool app_opaque(const struct flow *flow)
+{
+	return flow->app && flow->app->opaque;
 }
 
 struct app_tx *app_tx_first(const struct flow *flow)

@@ -35,6 +35,8 @@ struct app_session {
 	bool stopped;	      /* the protocol failed; its transactions stay to be judged and recorded */
 	bool switching;	      /* the protocol handed over; recognition runs anew, its transactions still stand */
 	bool ended[2];
+	bool opaque; /* encrypted from opaque_at on, by offset in the direction's stream */
+	uint64_t opaque_at[2];
 };
 
 /* What one look at a direction's first bytes says. */

@@ -277,7 +277,11 @@ bool tls_has_record(struct app_session *session, const struct app_tx *tx, bool c
 	/* a session that showed neither a certificate nor why it needs none tells nothing */
 	if (!server->named && !tls->may_resume && !tls_is_1_3(server->version))
 		return false;
-	if (complete || (server->named && (!tls->client_cert_wanted || client->named)))
+	if (complete)
+		return true;
+	/* the server's turn is over, so that it is known whether it wants a certificate, too */
+	if (server->named && tx->progress[TO_CLIENT] >= TLS_SERVER_HELLO_DONE &&
+	    (!tls->client_cert_wanted || client->certificate))
 		return true;
 	return tx->progress[TO_SERVER] >= TLS_CLIENT_HANDSHAKE_DONE &&
 	       tx->progress[TO_CLIENT] >= TLS_SERVER_HANDSHAKE_DONE;

@@ -229,6 +229,9 @@ const struct app_proto *app_proto_of(const struct flow *flow); /* NULL when unkn
 bool app_failed(const struct flow *flow);
 /* The protocol recognised in one direction (APP_UNKNOWN while unsettled), for app-layer-protocol rules. */
 enum app_id app_id_of(const struct flow *flow, enum direction dir);
+/* The session has gone opaque (encrypted): what came before is inspected without waiting for more; FLOW_NO_PAYLOAD follows
+ * once that is done. */
+bool app_opaque(const struct flow *flow);
 struct app_tx *app_tx_first(const struct flow *flow);
 /* Transactions made so far, and those open now. */
 uint64_t app_tx_count(const struct flow *flow);
