@@ -175,8 +175,13 @@ static bool has_flow(const struct packet *pkt)
 	case IPPROTO_ICMP:
 	case IPPROTO_ICMPV6:
 		return pkt->l4 != NULL;
-	default:
+	case IPPROTO_ESP:
+	case IPPROTO_IPIP:
+	case IPPROTO_IPV6:
 		return true;
+	default:
+		/* GRE, IGMP, routing protocols: no exchange between two ends, so that each packet stands for itself */
+		return false;
 	}
 }
 

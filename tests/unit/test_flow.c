@@ -167,16 +167,18 @@ static void what_has_no_flow(void **state)
 	(void)state;
 	struct flow_table *table = table_default();
 	struct packet arp = {.ts_ns = 1}, fragment = packet_of(17, 1, 1, 2, 2, 1), invalid = fragment,
-		      cut = packet_of(6, 1, 1, 2, 2, 1), gre = packet_of(47, 1, 0, 2, 0, 1);
+		      cut = packet_of(6, 1, 1, 2, 2, 1), gre = packet_of(47, 1, 0, 2, 0, 1),
+		      esp = packet_of(50, 1, 0, 2, 0, 1);
 	fragment.flags = PACKET_FRAGMENT;
 	invalid.flags = PACKET_INVALID;
 	cut.l4 = NULL;
-	gre.l4 = NULL;
+	gre.l4 = esp.l4 = NULL;
 	assert_null(find(table, &arp));
 	assert_null(find(table, &fragment));
 	assert_null(find(table, &invalid));
 	assert_null(find(table, &cut));
-	assert_non_null(find(table, &gre)); /* addresses are enough */
+	assert_null(find(table, &gre)); /* no exchange of its own: what it carries has flows */
+	assert_non_null(find(table, &esp));
 	flow_table_free(table);
 }
 
