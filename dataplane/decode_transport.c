@@ -81,10 +81,14 @@ static void tcp_option_rare(struct packet *pkt, uint8_t kind, const uint8_t *dat
 	case TCP_OPT_MD5:
 		if (len != 18)
 			decode_invalid(pkt, EVENT_TCP_OPT_INVALID_LEN);
+		else
+			pkt->tcp.signature = true;
 		break;
 	case TCP_OPT_AO:
 		if (len < 4)
 			decode_invalid(pkt, EVENT_TCP_OPT_INVALID_LEN);
+		else
+			pkt->tcp.signature = true;
 		break;
 	default:
 		break;

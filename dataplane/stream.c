@@ -202,8 +202,10 @@ static bool at_eof(const struct tcp_session *session, const struct tcp_half *hal
 		return true;
 	if (offset != half->edge || half->segments)
 		return false;
-	return half->flags & HALF_DEPTH || session->state == TCP_CLOSED ||
-	       (half->flags & HALF_FIN && half->edge_seq == half->fin_seq);
+	/* after a reset that its sender may go on to ignore, there may be more */
+	bool closed = session->state == TCP_CLOSED &&
+		      !((session->half[0].flags | session->half[1].flags) & HALF_RESET_RECEIVED);
+	return half->flags & HALF_DEPTH || closed || (half->flags & HALF_FIN && half->edge_seq == half->fin_seq);
 }
 
 /* A closed session waits for its flow's end without its bytes, once all have been read. */

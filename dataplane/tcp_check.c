@@ -106,6 +106,9 @@ bool tcp_reset_valid(const struct tcp_context *c)
 		packet_event(c->pkt, EVENT_STREAM_RST_INVALID_ACK);
 		return false;
 	}
+	/* whether the receiver obeys a signed reset cannot be known here: follow what its sender does afterwards */
+	if (c->pkt->tcp.signature)
+		c->rcv->flags |= HALF_RESET_RECEIVED;
 	if (c->session->state == TCP_SYN_SENT)
 		return true;
 	return reset_exact(c);

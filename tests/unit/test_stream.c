@@ -832,6 +832,28 @@ static void reset_before_the_answer_may_be_forged(void **state)
 	bench_free(b);
 }
 
+/* Its receiver may find the signature wrong and ignore it; the sender goes on, and is inspected. */
+static void a_signed_reset_may_be_ignored(void **state)
+{
+	(void)state;
+	for (int inline_mode = 0; inline_mode < 2; inline_mode++) {
+		struct bench *b = bench_new(inline_mode);
+		bench_handshake(b);
+		bench_build(b, TO_SERVER, RST | ACK, b->isn[0] + 1, b->isn[1] + 1, NULL, 0);
+		b->pkt.tcp.signature = true;
+		bench_give(b);
+		bench_read(b, b->pkt.flow);
+		assert_int_equal(state_of(b), TCP_CLOSED);
+		assert_false(b->eof[TO_SERVER]);
+		bench_text(b, TO_SERVER, 0, 0, "attack");
+		assert_true(bench_has(b, EVENT_STREAM_SUSPECTED_RST_INJECT));
+		bench_ack(b, TO_CLIENT, 0, 6);
+		assert_int_equal(state_of(b), TCP_ESTABLISHED);
+		assert_got(b, TO_SERVER, "attack");
+		bench_free(b);
+	}
+}
+
 static void tuple_is_used_anew_after_its_end(void **state)
 {
 	(void)state;
@@ -1053,6 +1075,7 @@ int main(void)
 		cmocka_unit_test(reset_behind_a_hole_must_match_the_hole),
 		cmocka_unit_test(data_of_a_reset_is_an_event),
 		cmocka_unit_test(reset_before_the_answer_may_be_forged),
+		cmocka_unit_test(a_signed_reset_may_be_ignored),
 		cmocka_unit_test(tuple_is_used_anew_after_its_end),
 		cmocka_unit_test(midstream_only_when_wanted),
 		cmocka_unit_test(midstream_answer_turns_the_flow_round),

@@ -53,6 +53,7 @@ enum packet_flag {
 	PACKET_PAYLOAD_IN_STREAM = 1 << 13, /* set by stream: the payload was taken by reassembly */
 	PACKET_FIRST_TO_SERVER = 1 << 14,   /* set by flow: first packet in this direction */
 	PACKET_FIRST_TO_CLIENT = 1 << 15,
+	PACKET_FLOW_END_MORE = 1 << 16, /* with FLOW_END, again: data behind a hole, all else was judged already */
 };
 
 /* What carried a tunnelled packet, for records. */
@@ -88,6 +89,7 @@ struct packet_tcp {
 	bool fast_open; /* TFO option, cookie or request */
 	uint8_t fast_open_len;
 	uint8_t sack_count; /* SACK blocks */
+	bool signature;	    /* MD5 (RFC 2385) or AO (RFC 5925) option: only who has the key knows whether it is right */
 };
 
 struct packet_icmp {
