@@ -230,10 +230,14 @@ static void put_packet(struct records *records, const struct packet *pkt)
 	struct json *j = &records->json;
 	if (!records->config->records.packet || pkt->flags & PACKET_FLOW_END || !pkt->data)
 		return;
-	json_base64(j, "packet", pkt->data, pkt->len);
+	/* of what a tunnel carries, the datagram is shown, as the trade's records do */
+	bool raw = pkt->depth > 0 && pkt->l3 >= pkt->data && pkt->l3 < pkt->data + pkt->len;
+	int link_type = raw ? DLT_RAW : pkt->link_type;
+	const uint8_t *data = raw ? pkt->l3 : pkt->data;
+	json_base64(j, "packet", data, (size_t)(pkt->data + pkt->len - data));
 	json_object(j, "packet_info");
-	json_uint(j, "linktype", pkt->link_type);
-	const char *name = pcap_datalink_val_to_name(pkt->link_type);
+	json_uint(j, "linktype", (uint64_t)link_type);
+	const char *name = pcap_datalink_val_to_name(link_type);
 	if (name)
 		json_string(j, "linktype_name", name);
 	json_close(j);

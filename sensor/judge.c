@@ -12,6 +12,10 @@
 /* Layers of one frame: what the decoder follows, and the same again inside a reassembled datagram. */
 #define LAYERS_MAX (DECODE_LAYERS_MAX + 1)
 
+/* Holes of a direction that ends, behind which data is still inspected: ordinary loss leaves a few; a sender that makes
+ * hundreds costs no more than this. */
+#define ENDING_HOLES_MAX 64
+
 static void judge_chain(struct worker *w, struct packet *outermost);
 static void judge_ending(struct worker *w, struct flow *flow, enum direction dir);
 static void ending_packet(struct worker *w, struct flow *flow, enum direction dir);
@@ -84,7 +88,12 @@ static bool follow_flow(struct worker *w, struct packet *pkt, struct judgement *
 	if (app_update(w->apps, w->streams, pkt, &policy))
 		return true;
 	bool memcap = w->counters->value[COUNTER_APP_LAYER_MEMCAP] != memcaps;
-	return policy_apply_exception(pkt, policy, memcap ? DROP_APPLAYER_MEMCAP : DROP_APPLAYER, judgement);
+	if (policy_apply_exception(pkt, policy, memcap ? DROP_APPLAYER_MEMCAP : DROP_APPLAYER, judgement))
+		return true;
+	/* a packet that is dropped for what its protocol's parser met is still judged: the rules that name it say why */
+	if (pkt->verdict == VERDICT_DROP)
+		pkt->flags &= ~(uint32_t)PACKET_NO_INSPECT;
+	return pkt->verdict == VERDICT_DROP;
 }
 
 static const struct sigs_result *inspect(struct worker *w, struct packet *pkt, struct judgement *judgement)
@@ -273,6 +282,19 @@ static bool has_uninspected(struct flow *flow, enum direction dir)
 	return false;
 }
 
+/* Data behind holes, a piece a hole: each becomes visible when the one before is judged. */
+static void judge_behind_holes(struct worker *w, struct flow *flow, enum direction dir)
+{
+	struct stream_view view;
+	uint32_t fresh;
+	for (unsigned i = 0; i < ENDING_HOLES_MAX && stream_raw_view(flow, dir, &view, &fresh); i++) {
+		struct judgement judgement = {.inline_mode = w->inline_mode};
+		w->ending.flags |= PACKET_FLOW_END_MORE;
+		const struct sigs_result *result = inspect(w, &w->ending, &judgement);
+		write_records(w, &w->ending, result, &judgement);
+	}
+}
+
 static void judge_ending(struct worker *w, struct flow *flow, enum direction dir)
 {
 	struct judgement judgement = {.inline_mode = w->inline_mode};
@@ -285,6 +307,7 @@ static void judge_ending(struct worker *w, struct flow *flow, enum direction dir
 	if (inspects || (flow->app && has_uninspected(flow, dir)))
 		result = inspect(w, &w->ending, &judgement);
 	write_records(w, &w->ending, result, &judgement);
+	judge_behind_holes(w, flow, dir);
 }
 
 void judge_flow_end(void *user, struct flow *flow, enum flow_end why)

@@ -555,12 +555,14 @@ const struct sigs_result *sigs_inspect(struct sigs_matcher *m, struct packet *pk
 	if (dir && !dir->known && m->transport != SIG_TRANSPORT_NON_IP)
 		direction_setup(m, dir);
 	note_app(m);
-	collect_events(m);
-	collect_always(m, dir);
-	collect_ip_only(m, dir);
+	if (!(pkt->flags & PACKET_FLOW_END_MORE)) {
+		collect_events(m);
+		collect_always(m, dir);
+		collect_ip_only(m, dir);
+	}
 	collect_payload(m, dir);
 	judge_packet(m);
-	if (pkt->flow && pkt->flow->app && !(pkt->flags & PACKET_ICMP_ERROR))
+	if (pkt->flow && pkt->flow->app && !(pkt->flags & (PACKET_ICMP_ERROR | PACKET_FLOW_END_MORE)))
 		tx_inspect(m);
 	if (m->alert_count || (m->state && m->state->tag_count) || m->host_tag_count)
 		alerts_finish(m);
