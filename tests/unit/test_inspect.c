@@ -163,9 +163,11 @@ static void pass_ends_the_list(void **state)
 static void alerts_have_a_limit_but_drops_act(void **state)
 {
 	(void)state;
-	char rules[4096], *at = rules;
+	static char rules[4096];
+	size_t used = 0;
 	for (unsigned i = 1; i <= 20; i++)
-		at += sprintf(at, "alert udp any any -> any any (content:\"x\"; priority:1; sid:%u;)\n", i);
+		used += (size_t)snprintf(rules + used, sizeof(rules) - used,
+					 "alert udp any any -> any any (content:\"x\"; priority:1; sid:%u;)\n", i);
 	load(rules);
 	judge("x", TO_SERVER);
 	assert_int_equal(result->count, 15);
@@ -266,17 +268,18 @@ static void expression_that_never_ends_is_given_up(void **state)
 static void flow_state_is_bounded(void **state)
 {
 	(void)state;
-	char *rules = malloc(200000), *at = rules;
+	static char rules[64000];
+	size_t used = 0;
 	for (unsigned i = 0; i < 400; i++)
-		at += sprintf(at,
-			      "alert udp any any -> any any (content:\"x\"; flowbits:set,bit%u; noalert; sid:%u;)\n", i,
-			      i + 1);
+		used += (size_t)snprintf(
+			rules + used, sizeof(rules) - used,
+			"alert udp any any -> any any (content:\"x\"; flowbits:set,bit%u; noalert; sid:%u;)\n", i,
+			i + 1);
 	load(rules);
 	judge("x", TO_SERVER);
 	const struct sig_flow *kept = flow.slot[FLOW_SLOT_SIGS];
 	assert_int_equal(kept->bit_count, FLOW_BITS_MAX);
 	unload();
-	free(rules);
 }
 
 int main(void)
