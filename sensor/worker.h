@@ -60,7 +60,7 @@ struct worker {
 	uint64_t now_ns; /* packet time */
 	struct worker_tally tally;
 	uint64_t bursts;
-	struct packet ending;  /* stands for a flow that ends */
+	struct packet ending; /* stands for a flow that ends */
 	uint8_t reject_frame[REJECT_FRAME_MAX];
 };
 

@@ -138,8 +138,9 @@ struct sigs_builder {
 __attribute__((format(printf, 7, 8))) void builder_say(const struct sigs_builder *builder, enum sigs_severity severity,
 						       const char *file, unsigned line, uint32_t sid,
 						       const char *option, const char *format, ...);
-void builder_vsay(const struct sigs_builder *builder, enum sigs_severity severity, const char *file, unsigned line,
-		  uint32_t sid, const char *option, const char *format, va_list args);
+__attribute__((format(printf, 7, 0))) void builder_vsay(const struct sigs_builder *builder, enum sigs_severity severity,
+							const char *file, unsigned line, uint32_t sid,
+							const char *option, const char *format, va_list args);
 /* The number of a name; UINT32_MAX when memory is out. The name need not outlive the call. */
 uint32_t builder_name(struct sigs_builder *builder, enum name_space space, const char *name);
 /* The one ref of a buffer with these transforms; `key` tells chains apart. */

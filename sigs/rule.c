@@ -11,7 +11,8 @@
 
 /* --- saying what is wrong ------------------------------------------------------------------------------------------- */
 
-static void say(struct rule *rule, enum sigs_severity severity, const char *format, va_list args)
+__attribute__((format(printf, 3, 0))) static void say(struct rule *rule, enum sigs_severity severity,
+						      const char *format, va_list args)
 {
 	char option[256];
 	const char *shown = NULL;

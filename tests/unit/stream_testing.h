@@ -225,3 +225,14 @@ static inline bool bench_has(const struct bench *b, enum event event)
 {
 	return event_set_has(&b->pkt.events, event);
 }
+
+#define assert_got(b, dir, text)                                                                                       \
+	do {                                                                                                           \
+		assert_int_equal((b)->got_len[dir], strlen(text));                                                     \
+		assert_memory_equal((b)->got[dir], text, strlen(text));                                                \
+	} while (0)
+
+static inline enum tcp_state state_of(const struct bench *b)
+{
+	return stream_state(b->pkt.flow);
+}

@@ -89,7 +89,7 @@ void sigs_keywords(void (*each)(void *user, const char *name, const char *help),
 
 struct sigs_options {
 	bool inline_mode;
-	bool raise_alerts; /* inline: an alert whose jsig_block is `always` acts as a drop; default true */
+	bool raise_alerts;	       /* inline: an alert whose jsig_block is `always` acts as a drop; default true */
 	uint32_t pcre_match_limit;     /* default 3,500 */
 	uint32_t pcre_recursion_limit; /* default 1,500 */
 	uint32_t inspection_limit;     /* content and pcre tries a rule and buffer; default 3,000 */
