@@ -27,7 +27,8 @@ const char *tone_off(FILE *out)
 	return is_coloured(out) ? "\033[0m" : "";
 }
 
-static void say(enum tone tone, const char *label, const char *format, va_list args)
+__attribute__((format(printf, 3, 0))) static void say(enum tone tone, const char *label, const char *format,
+						      va_list args)
 {
 	progress_clear();
 	fprintf(stderr, "sekisho: %s%s%s", tone_on(stderr, tone), label, tone_off(stderr));
