@@ -71,7 +71,7 @@ static enum app_probe dns_probe(struct bytes data, enum direction dir, bool udp,
 	if (udp) {
 		if (known_port)
 			return dns_header_plausible(data.data, data.len, data.len) ? APP_PROBE_YES : APP_PROBE_NO;
-		return dns_message_plausible(data) ? APP_PROBE_YES : APP_PROBE_NO;
+		return dns_message_plausible(data, data.len) ? APP_PROBE_YES : APP_PROBE_NO;
 	}
 	if (data.len < 2)
 		return APP_PROBE_MAYBE;
@@ -84,9 +84,10 @@ static enum app_probe dns_probe(struct bytes data, enum direction dir, bool udp,
 		return APP_PROBE_NO;
 	if (known_port)
 		return APP_PROBE_YES;
-	if (data.len - 2 < len)
-		return len + 2 <= APP_PROBE_BYTES ? APP_PROBE_MAYBE : APP_PROBE_NO;
-	return dns_message_plausible((struct bytes){.data = data.data + 2, .len = len}) ? APP_PROBE_YES : APP_PROBE_NO;
+	if (data.len - 2 < len && data.len < APP_PROBE_BYTES)
+		return APP_PROBE_MAYBE;
+	struct bytes message = {.data = data.data + 2, .len = data.len - 2 < len ? data.len - 2 : len};
+	return dns_message_plausible(message, len) ? APP_PROBE_YES : APP_PROBE_NO;
 }
 
 /* --- parsing -------------------------------------------------------------------------------------------------------- */

@@ -225,23 +225,46 @@ static bool name_usual(const uint8_t *name, size_t len)
 	return true;
 }
 
-bool dns_message_plausible(struct bytes message)
+/* Whole records, or labels of a name, that the beginning of a long message must show: chance does not make so many. */
+#define PARTIAL_MIN 16
+
+/* Whether a name that does not end in the bytes seen is made of usual labels as far as they go. */
+static bool name_begins(struct bytes message, size_t at)
+{
+	unsigned labels = 0;
+	for (; at < message.len; labels++) {
+		size_t len = message.data[at++], seen = message.len - at < len ? message.len - at : len;
+		if (len == 0 || len >= 0x40 || !name_usual(message.data + at, seen))
+			return false;
+		at += len;
+	}
+	return labels >= PARTIAL_MIN;
+}
+
+bool dns_message_plausible(struct bytes message, size_t total)
 {
 	uint8_t name[DNS_NAME_MAX], faults = 0;
 	uint16_t len;
 	size_t at = DNS_HEADER_LEN;
-	if (!dns_header_plausible(message.data, message.len, message.len))
+	bool partial = message.len < total;
+	if (!dns_header_plausible(message.data, message.len, total))
 		return false;
 	unsigned opcode = message.data[2] >> 3 & 15, records = 0, questions = load_be16(message.data + 4);
 	for (int i = 1; i < DNS_SECTIONS; i++)
 		records += load_be16(message.data + 4 + 2 * i);
-	/* one question, as everybody asks; or an answer of multicast DNS, which repeats none */
-	if (opcode > 5 || questions > 1 || records > 64 || (message.data[3] & 0x40))
+	/* one question, as everybody asks; or an answer of multicast DNS, which repeats none; more is hostile or no DNS at all,
+	 * and must show much of it */
+	if (opcode > 5 || (!partial && (questions > 1 || records > 64)) || (message.data[3] & 0x40))
 		return false;
 	for (unsigned i = 0; i < questions + records; i++) {
 		size_t fixed = i < questions ? 4 : 10;
+		size_t start = at;
+		if (partial && i >= PARTIAL_MIN)
+			return true;
 		at = dns_name_read(message, at, name, &len, &faults);
-		if (!at || faults || !name_usual(name, len) || message.len - at < fixed)
+		if (!at && partial)
+			return name_begins(message, start);
+		if (!at || faults & ~DNS_NAME_TOO_LONG || !name_usual(name, len) || message.len - at < fixed)
 			return false;
 		unsigned type = load_be16(message.data + at), class = load_be16(message.data + at + 2) & 0x7fff;
 		/* OPT's class is a size */

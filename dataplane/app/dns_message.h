@@ -79,8 +79,9 @@ enum dns_result {
 
 /* Whether the bytes can be a DNS message of `len` bytes, judged by its header. */
 bool dns_header_plausible(const uint8_t *data, size_t available, size_t len);
-/* The same by all of its content, strictly: for ports where nothing else says that this is DNS. */
-bool dns_message_plausible(struct bytes message);
+/* The same by all of its content, strictly: for ports where nothing else says that this is DNS. Of a message of `len`
+ * bytes the first may be all that there is to see. */
+bool dns_message_plausible(struct bytes message, size_t len);
 
 /* Fills in a cleared message; free it with dns_message_free whatever the result. */
 enum dns_result dns_message_parse(struct slab *slab, struct bytes data, struct dns_message *out);

@@ -226,6 +226,38 @@ static void recognition_takes_dns_and_nothing_else(void **state)
 			 APP_PROBE_YES);
 }
 
+static void a_long_message_is_recognised_by_its_beginning(void **state)
+{
+	static uint8_t stream[APP_PROBE_BYTES];
+	const uint16_t ports[2] = {40000, 1053};
+	struct bytes seen = {.data = stream, .len = sizeof(stream)};
+	(void)state;
+	/* 1,500 questions, all but the first by pointers to it */
+	memcpy(stream,
+	       "\x23\x8c\x12\x34\x01\x00\x05\xdc\0\0\0\0\0\0\x02"
+	       "ab\x00\x00\x1c\x00\x01",
+	       22);
+	for (size_t at = 22; at + 6 <= sizeof(stream); at += 6)
+		memcpy(stream + at, "\xc0\x0c\x00\x1c\x00\x01", 6);
+	assert_int_equal(app_dns.probe(seen, TO_SERVER, false, ports), APP_PROBE_YES);
+	seen.len = 2000;
+	assert_int_equal(app_dns.probe(seen, TO_SERVER, false, ports), APP_PROBE_MAYBE);
+	seen.len = sizeof(stream);
+	stream[22 + 6 * 10 + 5] = 9; /* a class that there is none of */
+	assert_int_equal(app_dns.probe(seen, TO_SERVER, false, ports), APP_PROBE_NO);
+	/* one name longer than what is seen */
+	for (size_t at = 14; at + 31 <= sizeof(stream); at += 31)
+		memcpy(stream + at,
+		       "\x1e"
+		       "0123456789abcdef0123456789abcd",
+		       31);
+	stream[sizeof(stream) - 21] = 30; /* where the last label begins */
+	memset(stream + sizeof(stream) - 20, 'z', 20);
+	assert_int_equal(app_dns.probe(seen, TO_SERVER, false, ports), APP_PROBE_YES);
+	stream[14 + 31 * 5 + 3] = 0x80;
+	assert_int_equal(app_dns.probe(seen, TO_SERVER, false, ports), APP_PROBE_NO);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -235,6 +267,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_name_is_cut_at_its_limit_and_says_so, setup, teardown),
 		cmocka_unit_test_setup_teardown(compressed_names_multiply_within_bounds, setup, teardown),
 		cmocka_unit_test_setup_teardown(recognition_takes_dns_and_nothing_else, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_long_message_is_recognised_by_its_beginning, setup, teardown),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
