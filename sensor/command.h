@@ -34,5 +34,6 @@ struct common_args {
 int common_config(const struct common_args *args, struct config *config);
 void common_free(struct common_args *args);
 
+int cmd_run(int argc, char **argv);
 int cmd_replay(int argc, char **argv);
 int cmd_check(int argc, char **argv);

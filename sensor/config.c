@@ -45,7 +45,11 @@ int config_init(struct config *config, bool inline_mode)
 		.drop_alerts = true,
 	};
 	config->cache_dir = strdup("");
-	if (!config->records.filename || !config->cache_dir)
+	io_device_config_defaults(&config->live.io);
+	config->live.cpus = strdup("");
+	config->live.dpdk_eal = strdup("");
+	if (!config->records.filename || !config->cache_dir || !config->live.cpus || !config->live.dpdk_eal ||
+	    string_list_add(&config->live.nfq_chains, "FORWARD") != 0)
 		return -ENOMEM;
 	if (string_list_add(&config->records.types, default_types[0]) != 0 ||
 	    string_list_add(&config->records.anomaly, default_anomaly[0]) != 0)
@@ -371,6 +375,14 @@ int config_finish(struct config *config, char error[static CONFIG_ERROR_MAX])
 			 config->path ? config->path : "--set");
 		return -EINVAL;
 	}
+	struct live_config *live = &config->live;
+	live->io.afxdp.ports = (const char *const *)live->afxdp_ports.items;
+	live->io.afxdp.port_count = live->afxdp_ports.count;
+	live->io.dpdk.ports = (const char *const *)live->dpdk_ports.items;
+	live->io.dpdk.port_count = live->dpdk_ports.count;
+	live->io.dpdk.eal = live->dpdk_eal;
+	live->io.nfq.chains = (const char *const *)live->nfq_chains.items;
+	live->io.nfq.chain_count = live->nfq_chains.count;
 	config->decode.check_checksums = config->checksum_validation;
 	config->stream.midstream_policy = settle(config, midstream, true, config->stream.midstream);
 	config->stream.memcap_policy = settle(config, config->policy_stream_memcap, true, false);

@@ -17,6 +17,7 @@
 #include <dataplane/decode.h>
 #include <dataplane/defrag.h>
 #include <dataplane/flow.h>
+#include <dataplane/io.h>
 #include <dataplane/stream.h>
 #include <sigs/sigs.h>
 
@@ -58,6 +59,15 @@ struct records_config {
 	bool drop_alerts;
 };
 
+/* `sekisho run`: where packets come from, and who judges them. */
+struct live_config {
+	struct io_device_config io; /* its lists and strings point to the ones below once config_finish was called */
+	struct string_list afxdp_ports, dpdk_ports, nfq_chains;
+	char *dpdk_eal;
+	uint32_t workers; /* 0: as many as there are processors in `cpus`, or online */
+	char *cpus;	  /* "1-3,5": worker n is pinned to the n-th; "": all that this process may use */
+};
+
 /* enum exception_policy, or this: what the mode suggests (drop the flow inline, ignore when passive). */
 #define POLICY_AUTO (-1)
 
@@ -86,6 +96,7 @@ struct config {
 	struct app_config app;
 	struct sigs_options sigs;
 	struct records_config records;
+	struct live_config live;
 };
 
 /* Defaults of the mode. 0 or -ENOMEM. */

@@ -17,6 +17,7 @@ static const struct subcommand {
 	int (*fn)(int argc, char **argv);
 	const char *help;
 } subcommands[] = {
+	{"run", cmd_run, "stand in the wire: judge, forward and drop"},
 	{"replay", cmd_replay, "judge captures: alerts and verdicts as if they had passed the wire"},
 	{"check", cmd_check, "say every error of a configuration and its rules"},
 	{"version", cmd_version, "show the version and the protocols that are parsed"},

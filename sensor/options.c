@@ -46,6 +46,20 @@ static const struct option_choice drop_flows[] = {
 	{NULL, 0},
 };
 
+static const struct option_choice backends[] = {
+	{"afxdp", IO_AFXDP},
+	{"dpdk", IO_DPDK},
+	{"nfq", IO_NFQ},
+	{NULL, 0},
+};
+
+static const struct option_choice xdp_modes[] = {
+	{"auto", IO_XDP_AUTO},
+	{"native", IO_XDP_NATIVE},
+	{"generic", IO_XDP_GENERIC},
+	{NULL, 0},
+};
+
 static const struct option_choice anomaly_types[] = {
 	{"decode", 0},
 	{"stream", 1},
@@ -54,7 +68,8 @@ static const struct option_choice anomaly_types[] = {
 };
 
 /* enum members are ints here, as everywhere on our platforms; AT() of one is read as an int. */
-_Static_assert(sizeof(enum defrag_policy) == sizeof(int) && sizeof(enum stream_urgent_policy) == sizeof(int),
+_Static_assert(sizeof(enum io_backend) == sizeof(int) && sizeof(enum defrag_policy) == sizeof(int) &&
+		       sizeof(enum stream_urgent_policy) == sizeof(int),
 	       "enum options are stored as int");
 
 #define TIMEOUTS(proto, name)                                                                                          \
@@ -203,6 +218,52 @@ const struct config_option config_options[] = {
 	 "drop records: of all packets, or of the first of a dropped flow in each direction"},
 	{"records.drop-alerts", OPTION_BOOL, AT(records.drop_alerts), 0, 0, NULL, NULL,
 	 "drop records show the signature that dropped"},
+
+	{"backend", OPTION_CHOICE, AT(live.io.backend), 0, 0, backends, NULL, "run: where packets come from"},
+	{"workers", OPTION_U32, AT(live.workers), 0, IO_WORKERS_MAX, NULL, NULL,
+	 "run: threads that judge packets; 0 is one for each processor of cpus"},
+	{"cpus", OPTION_STRING, AT(live.cpus), 0, 0, NULL, NULL,
+	 "run: processors of the workers, as 1-3,5; \"\" is all that the sensor may use"},
+	{"afxdp.ports", OPTION_LIST, AT(live.afxdp_ports), 0, 0, NULL, NULL,
+	 "interfaces in pairs: what comes in at the first leaves by the second, and the other way round"},
+	{"afxdp.mode", OPTION_CHOICE, AT(live.io.afxdp.mode), 0, 0, xdp_modes, NULL,
+	 "XDP in the driver, or generic; auto is native where the driver can"},
+	{"afxdp.zero-copy", OPTION_BOOL, AT(live.io.afxdp.zero_copy), 0, 0, NULL, NULL,
+	 "let the NIC write to the sensor's memory, where the driver can"},
+	{"afxdp.steer", OPTION_BOOL, AT(live.io.afxdp.steer), 0, 0, NULL, NULL,
+	 "workers hand packets to the one that has the flow; no: the NIC's hash is symmetric"},
+	{"afxdp.frames", OPTION_U32, AT(live.io.afxdp.frames), 1024, 1 << 20, NULL, NULL,
+	 "frames of a worker's memory, a power of two"},
+	{"afxdp.frame-size", OPTION_BYTES32, AT(live.io.afxdp.frame_size), 2048, 4096, NULL, "bytes",
+	 "size of a frame: 2,048 or 4,096"},
+	{"afxdp.ring-size", OPTION_U32, AT(live.io.afxdp.ring_size), 64, 1 << 16, NULL, NULL,
+	 "descriptors of a ring, a power of two"},
+	{"afxdp.fail-open", OPTION_BOOL, AT(live.io.afxdp.fail_open), 0, 0, NULL, NULL,
+	 "when no worker is alive: forward uninspected; no: drop"},
+	{"afxdp.heartbeat", OPTION_TIME, AT(live.io.afxdp.heartbeat_ns), SECOND / 100, 60 * SECOND, NULL, "time",
+	 "a worker that was not heard of for so long is not alive"},
+	{"dpdk.eal", OPTION_STRING, AT(live.dpdk_eal), 0, 0, NULL, NULL, "arguments of DPDK's environment layer"},
+	{"dpdk.ports", OPTION_LIST, AT(live.dpdk_ports), 0, 0, NULL, NULL, "ports in pairs: PCI addresses or vdevs"},
+	{"dpdk.steer", OPTION_BOOL, AT(live.io.dpdk.steer), 0, 0, NULL, NULL,
+	 "workers hand packets to the one that has the flow; no: RSS of the NIC is symmetric"},
+	{"dpdk.rx-descriptors", OPTION_U16, AT(live.io.dpdk.rx_descriptors), 64, 32768, NULL, NULL,
+	 "descriptors of a receive queue"},
+	{"dpdk.tx-descriptors", OPTION_U16, AT(live.io.dpdk.tx_descriptors), 64, 32768, NULL, NULL,
+	 "descriptors of a transmit queue"},
+	{"dpdk.mbufs", OPTION_U32, AT(live.io.dpdk.mbufs), 1024, 1 << 22, NULL, NULL, "packet buffers of all ports"},
+	{"nfq.queue", OPTION_U16, AT(live.io.nfq.queue), 0, 65535, NULL, NULL,
+	 "number of the first queue; each worker has one"},
+	{"nfq.queue-length", OPTION_U32, AT(live.io.nfq.queue_length), 16, 1 << 20, NULL, NULL,
+	 "packets that the kernel keeps for a worker"},
+	{"nfq.fail-open", OPTION_BOOL, AT(live.io.nfq.fail_open), 0, 0, NULL, NULL,
+	 "a full queue, or none who reads it: packets pass uninspected; no: they are dropped"},
+	{"nfq.gso", OPTION_BOOL, AT(live.io.nfq.gso), 0, 0, NULL, NULL, "take segments of up to 64 KiB as they are"},
+	{"nfq.install-rules", OPTION_BOOL, AT(live.io.nfq.install_rules), 0, 0, NULL, NULL,
+	 "install own iptables rules, and remove them at the end"},
+	{"nfq.chains", OPTION_LIST, AT(live.nfq_chains), 0, 0, NULL, NULL,
+	 "chains that those rules stand in: FORWARD, INPUT, OUTPUT"},
+	{"nfq.mark", OPTION_U32, AT(live.io.nfq.mark), 0, UINT32_MAX, NULL, NULL, "mark of packets that were judged"},
+	{"nfq.mark-mask", OPTION_U32, AT(live.io.nfq.mark_mask), 0, UINT32_MAX, NULL, NULL, "its bits; 0 marks none"},
 };
 const size_t config_option_count = sizeof(config_options) / sizeof(config_options[0]);
 

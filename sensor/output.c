@@ -17,14 +17,14 @@ struct output {
 	char buf[OUTPUT_BUFFER_BYTES];
 };
 
-struct output *output_open(const char *path)
+struct output *output_open(const char *path, bool append)
 {
 	struct output *output = malloc(sizeof(*output));
 	if (!output)
 		return NULL;
 	output->error = 0;
 	output->len = 0;
-	output->fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0640);
+	output->fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | (append ? O_APPEND : O_TRUNC), 0640);
 	if (output->fd < 0) {
 		int saved = errno;
 		free(output);

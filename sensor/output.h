@@ -3,12 +3,13 @@
 
 /* A file that records are appended to, through a buffer of its own. One thread. */
 
+#include <stdbool.h>
 #include <stddef.h>
 
 struct output;
 
-/* Creates (or empties) the file. NULL and errno on failure. */
-struct output *output_open(const char *path);
+/* Creates (or empties, or, with `append`, goes on with) the file. NULL and errno on failure. */
+struct output *output_open(const char *path, bool append);
 /* Appends a record whole. Errors are kept for output_close. */
 void output_write(struct output *output, const void *data, size_t len);
 void output_flush(struct output *output);

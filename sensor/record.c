@@ -59,7 +59,7 @@ static int enable_types(struct records *records, char *error)
 	return 0;
 }
 
-struct records *records_open(const struct config *config, const char *dir, char *error)
+struct records *records_open(const struct config *config, const char *dir, bool append, char *error)
 {
 	struct records *records = calloc(1, sizeof(*records));
 	if (!records || json_init(&records->json, RECORD_BYTES_MAX) != 0)
@@ -77,7 +77,7 @@ struct records *records_open(const struct config *config, const char *dir, char 
 		snprintf(error, 256, "%.100s: the path is too long", config->records.filename);
 		goto fail;
 	}
-	records->output = output_open(path);
+	records->output = output_open(path, append);
 	if (!records->output) {
 		snprintf(error, 256, "%.200s: %s", path, strerror(errno));
 		goto fail;
@@ -100,6 +100,11 @@ int records_close(struct records *records)
 	free(records->payload);
 	free(records);
 	return rc;
+}
+
+void records_flush(struct records *records)
+{
+	output_flush(records->output);
 }
 
 struct records_stats records_stats(const struct records *records)

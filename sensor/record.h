@@ -27,10 +27,13 @@ struct records_stats {
 	uint64_t too_big; /* did not fit the buffer and were not written */
 };
 
-/* Creates the record file in `dir`. NULL with a message in error (256 bytes). The configuration outlives it. */
-struct records *records_open(const struct config *config, const char *dir, char *error);
+/* Creates the record file in `dir`, or, with `append`, goes on with the one that is there: records are written whole, so
+ * that several workers may share it. NULL with a message in error (256 bytes). The configuration outlives it. */
+struct records *records_open(const struct config *config, const char *dir, bool append, char *error);
 /* Writes what is buffered. 0 or the first error as -errno. NULL is allowed. */
 int records_close(struct records *records);
+/* Writes what is buffered now. */
+void records_flush(struct records *records);
 struct records_stats records_stats(const struct records *records);
 
 /* What flow bits and variables are shown from. NULL: none. */

@@ -223,7 +223,7 @@ static int open_all(struct replay *r)
 		say_error("%s", error);
 		return -EINVAL;
 	}
-	r->records = records_open(&r->config, a->dir, error);
+	r->records = records_open(&r->config, a->dir, false, error);
 	if (!r->records) {
 		say_error("%s", error);
 		return -EINVAL;

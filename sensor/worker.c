@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 /* Incomplete datagrams and idle flows that are looked at in one burst: some times what one burst can bring, so that ageing
  * keeps up with any rate and never stalls the burst. */
@@ -13,6 +14,11 @@
 #define EXPIRE_FLOWS	 (IO_BURST_MAX * 2)
 /* Bursts between two calls of progress: some ten a second at full speed. */
 #define PROGRESS_BURSTS 4096
+/* Receives that bring nothing before a live worker sleeps, and then for how long a receive may wait. Short enough for
+ * stop and new orders to be seen soon. */
+#define EMPTY_SPINS   256
+#define WAIT_SHORT_US 100
+#define WAIT_LONG_US  20000
 
 static void tx_detect_free(void *user, struct app_tx *tx)
 {
@@ -132,15 +138,51 @@ static void settle_all(struct worker *w)
 	w->tally.held -= expired < w->tally.held ? expired : w->tally.held;
 }
 
+/* How long the next receive may sleep: not at all while packets keep coming, then ever longer. */
+static unsigned patience_us(const struct worker *w)
+{
+	if (!w->c.live || w->empty < EMPTY_SPINS)
+		return 0;
+	return w->empty < 2 * EMPTY_SPINS ? WAIT_SHORT_US : WAIT_LONG_US;
+}
+
+/* Nothing came: buffered records are written while there is time, and flows age by the clock. */
+static void idle(struct worker *w)
+{
+	struct timespec t;
+	if (!w->c.live || ++w->empty < EMPTY_SPINS)
+		return;
+	clock_gettime(CLOCK_REALTIME, &t);
+	uint64_t now = (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+	if (now > w->now_ns)
+		w->now_ns = now;
+	if (w->empty == EMPTY_SPINS)
+		records_flush(w->c.records);
+}
+
+struct worker_tally worker_tally(const struct worker *w)
+{
+	struct worker_tally tally = w->tally;
+	uint64_t unsent = w->counters->drop[DROP_TX_FULL];
+	if (unsent > tally.forwarded)
+		unsent = tally.forwarded;
+	tally.forwarded -= unsent;
+	tally.dropped += unsent;
+	return tally;
+}
+
 int worker_run(struct worker *w)
 {
 	struct packet *pkts[IO_BURST_MAX];
 	int n;
-	while ((n = io_receive(w->c.io, pkts, IO_BURST_MAX)) >= 0) {
+	while ((n = io_receive(w->c.io, pkts, IO_BURST_MAX, patience_us(w))) >= 0) {
 		if (n > 0) {
+			w->empty = 0;
 			receive_tally(w, pkts, (unsigned)n);
 			if (w->c.source)
 				records_set_capture(w->c.records, w->c.source(w->c.io));
+		} else {
+			idle(w);
 		}
 		for (int i = 0; i < n; i++)
 			decode_frame(w->decoder, pkts[i]);

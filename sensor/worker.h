@@ -21,7 +21,8 @@
 #include "policy.h"
 #include "record.h"
 
-/* What became of the packets that were received; `received` is the sum of the others when all is done. */
+/* What became of the packets that were received; `received` is the sum of `forwarded`, `dropped` and `held`, and `held` is 0
+ * when all is done. */
 struct worker_tally {
 	uint64_t received;
 	uint64_t bytes;
@@ -44,6 +45,7 @@ struct worker_config {
 	/* Called every now and then from the housekeeping; NULL: never. */
 	void (*progress)(void *user, const struct worker_tally *tally);
 	void *progress_user;
+	bool live; /* packets come in real time: wait for them, and let the clock age flows when none come */
 	volatile sig_atomic_t *stop; /* set to end the loop; NULL: never */
 };
 
@@ -60,6 +62,7 @@ struct worker {
 	uint64_t now_ns; /* packet time */
 	struct worker_tally tally;
 	uint64_t bursts;
+	unsigned empty;	      /* receives in a row that brought nothing */
 	struct packet ending; /* stands for a flow that ends */
 	uint8_t reject_frame[REJECT_FRAME_MAX];
 };
@@ -70,6 +73,9 @@ struct worker *worker_new(const struct worker_config *config, struct counters *c
  * io_receive failed with. */
 int worker_run(struct worker *worker);
 void worker_free(struct worker *worker);
+/* What has become of the packets so far, with those that were judged well and then could not be sent among the dropped. Any
+ * thread; while the worker runs, the numbers may be a burst apart. */
+struct worker_tally worker_tally(const struct worker *worker);
 
 /* --- judge.c: one packet ------------------------------------------------------------------------------------------- */
 

@@ -180,8 +180,9 @@ static unsigned read_burst(struct io_pcap *p, struct packet **pkts, unsigned max
 	return n;
 }
 
-static int replay_receive(struct io *io, struct packet **pkts, unsigned max)
+static int replay_receive(struct io *io, struct packet **pkts, unsigned max, unsigned wait_us)
 {
+	(void)wait_us; /* a file is always there */
 	struct io_pcap *p = io_pcap_of(io);
 	if (max > IO_BURST_MAX)
 		max = IO_BURST_MAX;

@@ -118,9 +118,10 @@ static void add_exchange(uint16_t port, const char *request)
 
 /* --- the backend ------------------------------------------------------------------------------------------------------- */
 
-static int test_receive(struct io *io, struct packet **pkts, unsigned max)
+static int test_receive(struct io *io, struct packet **pkts, unsigned max, unsigned wait_us)
 {
 	struct test_io *t = (struct test_io *)io;
+	(void)wait_us;
 	unsigned n = 0;
 	if (t->next == t->count)
 		return -ENODATA;
@@ -195,7 +196,7 @@ static void run_start(struct run *r, bool inline_mode, const char *rules)
 	r->ruleset = sigs_compile(builder, &r->config.sigs);
 	sigs_builder_free(builder);
 	assert_non_null(r->ruleset);
-	r->records = records_open(&r->config, r->dir, error);
+	r->records = records_open(&r->config, r->dir, false, error);
 	assert_non_null(r->records);
 	snprintf(path, sizeof(path), "%s/eve.json", r->dir);
 	assert_int_equal(access(path, R_OK), 0);
