@@ -27,6 +27,7 @@ static void help(FILE *out)
 	      "      --inline           as the inline sensor would read it\n"
 	      "      --print-config     show the configuration, every option with its value, and stop\n"
 	      "      --waiting          list the rules that wait for something this sensor lacks\n"
+	      "      --list-keywords    list the keywords of the rule language, and stop\n"
 	      "      --no-compile       read the rules only\n"
 	      "      --no-cache         neither read nor write compiled databases\n"
 	      "      --cache-dir DIR    folder of compiled databases\n"
@@ -41,88 +42,64 @@ static void help(FILE *out)
 	      out);
 }
 
-enum {
-	OPT_SET = 256,
-	OPT_INLINE,
-	OPT_PRINT,
-	OPT_WAITING,
-	OPT_NO_COMPILE,
-	OPT_NO_CACHE,
-	OPT_CACHE_DIR,
-	OPT_STRICT,
-	OPT_JSON
-};
+enum { OPT_INLINE = OPT_OWN, OPT_PRINT, OPT_WAITING, OPT_KEYWORDS, OPT_NO_COMPILE, OPT_JSON };
 
 static const struct option long_options[] = {
-	{"config", required_argument, NULL, 'c'},
-	{"rules", required_argument, NULL, 'S'},
-	{"set", required_argument, NULL, OPT_SET},
 	{"inline", no_argument, NULL, OPT_INLINE},
 	{"print-config", no_argument, NULL, OPT_PRINT},
 	{"waiting", no_argument, NULL, OPT_WAITING},
+	{"list-keywords", no_argument, NULL, OPT_KEYWORDS},
 	{"no-compile", no_argument, NULL, OPT_NO_COMPILE},
-	{"no-cache", no_argument, NULL, OPT_NO_CACHE},
-	{"cache-dir", required_argument, NULL, OPT_CACHE_DIR},
-	{"strict", no_argument, NULL, OPT_STRICT},
-	{"quiet", no_argument, NULL, 'q'},
 	{"json", no_argument, NULL, OPT_JSON},
-	{"help", no_argument, NULL, 'h'},
-	{NULL, 0, NULL, 0},
+	COMMON_OPTIONS,
 };
 
-/* -1 to go on, else the exit code. */
+static void show_keyword(void *user, const char *name, const char *text)
+{
+	(void)user;
+	printf("%-28s %s\n", name, text ? text : "");
+}
+
+/* One option; -1 to go on, else the exit code. */
+static int take_option(int c, struct check_args *a)
+{
+	switch (c) {
+	case OPT_INLINE:
+		a->common.inline_mode = true;
+		return -1;
+	case OPT_PRINT:
+		a->print_config = true;
+		return -1;
+	case OPT_WAITING:
+		a->waiting = true;
+		return -1;
+	case OPT_KEYWORDS:
+		sigs_keywords(show_keyword, NULL);
+		return EXIT_FINE;
+	case OPT_NO_COMPILE:
+		a->no_compile = true;
+		return -1;
+	case OPT_JSON:
+		a->json = true;
+		return -1;
+	case 'h':
+		help(stdout);
+		return EXIT_FINE;
+	default:
+		return common_option(c, optarg, &a->common);
+	}
+}
+
 static int parse_args(int argc, char **argv, struct check_args *a)
 {
-	int c;
+	int c, rc = -1;
 	optind = 1;
-	while ((c = getopt_long(argc, argv, "c:S:qh", long_options, NULL)) != -1) {
-		switch (c) {
-		case 'c':
-			a->common.config_path = optarg;
-			break;
-		case 'S':
-			if (arg_list_add(&a->common.rules, optarg) != 0)
-				return EXIT_INPUT;
-			break;
-		case OPT_SET:
-			if (arg_list_add(&a->common.sets, optarg) != 0)
-				return EXIT_INPUT;
-			break;
-		case OPT_INLINE:
-			a->common.inline_mode = true;
-			break;
-		case OPT_PRINT:
-			a->print_config = true;
-			break;
-		case OPT_WAITING:
-			a->waiting = true;
-			break;
-		case OPT_NO_COMPILE:
-			a->no_compile = true;
-			break;
-		case OPT_NO_CACHE:
-			a->common.no_cache = true;
-			break;
-		case OPT_CACHE_DIR:
-			a->common.cache_dir = optarg;
-			break;
-		case OPT_STRICT:
-			a->common.strict = true;
-			break;
-		case 'q':
-			a->common.quiet = true;
-			break;
-		case OPT_JSON:
-			a->json = true;
-			break;
-		case 'h':
-			help(stdout);
-			return EXIT_FINE;
-		default:
-			fputs("sekisho check --help shows the options\n", stderr);
-			return EXIT_USAGE;
-		}
-	}
+	while (rc < 0 && (c = getopt_long(argc, argv, "c:S:qh", long_options, NULL)) != -1)
+		rc = take_option(c, a);
+	if (rc == EXIT_USAGE)
+		fputs("sekisho check --help shows the options\n", stderr);
+	if (rc >= 0)
+		return rc;
 	if (optind < argc) {
 		say_error("check takes no \"%s\"; rules are given by -S", argv[optind]);
 		return EXIT_USAGE;

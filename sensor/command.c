@@ -17,6 +17,33 @@ int arg_list_add(struct arg_list *list, const char *item)
 	return 0;
 }
 
+int common_option(int c, const char *arg, struct common_args *args)
+{
+	switch (c) {
+	case 'c':
+		args->config_path = arg;
+		return -1;
+	case 'S':
+		return arg_list_add(&args->rules, arg) == 0 ? -1 : EXIT_INPUT;
+	case OPT_SET:
+		return arg_list_add(&args->sets, arg) == 0 ? -1 : EXIT_INPUT;
+	case OPT_NO_CACHE:
+		args->no_cache = true;
+		return -1;
+	case OPT_CACHE_DIR:
+		args->cache_dir = arg;
+		return -1;
+	case OPT_STRICT:
+		args->strict = true;
+		return -1;
+	case 'q':
+		args->quiet = true;
+		return -1;
+	default:
+		return EXIT_USAGE;
+	}
+}
+
 int common_config(const struct common_args *args, struct config *config)
 {
 	char error[CONFIG_ERROR_MAX] = "out of memory";

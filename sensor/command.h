@@ -30,6 +30,21 @@ struct common_args {
 	bool inline_mode, no_cache, strict, quiet, no_checksums;
 };
 
+/* The long options of common_args, to be put into a command's table; codes of its own begin at OPT_OWN. */
+enum { OPT_SET = 256, OPT_NO_CACHE, OPT_CACHE_DIR, OPT_STRICT, OPT_OWN };
+#define COMMON_OPTIONS                                                                                                 \
+	{"config", required_argument, NULL, 'c'}, {"rules", required_argument, NULL, 'S'},                             \
+		{"set", required_argument, NULL, OPT_SET}, {"no-cache", no_argument, NULL, OPT_NO_CACHE},              \
+		{"cache-dir", required_argument, NULL, OPT_CACHE_DIR}, {"strict", no_argument, NULL, OPT_STRICT},      \
+		{"quiet", no_argument, NULL, 'q'}, {"help", no_argument, NULL, 'h'},                                   \
+	{                                                                                                              \
+		NULL, 0, NULL, 0                                                                                       \
+	}
+
+/* Takes an option that getopt_long returned when it is one of COMMON_OPTIONS but help. Returns -1 to go on, else the exit
+ * code; EXIT_USAGE, silently, when it is none of them. */
+int common_option(int c, const char *arg, struct common_args *args);
+
 /* Reads the configuration as the options say. 0, or -EINVAL and the like (told already); config_free is due either way. */
 int common_config(const struct common_args *args, struct config *config);
 void common_free(struct common_args *args);

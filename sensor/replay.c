@@ -55,48 +55,23 @@ static void help(FILE *out)
 	      out);
 }
 
-enum {
-	OPT_INLINE = 256,
-	OPT_CHECKSUM,
-	OPT_FILTER,
-	OPT_SET,
-	OPT_NO_CACHE,
-	OPT_CACHE_DIR,
-	OPT_STRICT,
-	OPT_STATS,
-	OPT_JSON
-};
+enum { OPT_INLINE = OPT_OWN, OPT_CHECKSUM, OPT_FILTER, OPT_STATS, OPT_JSON };
 
 static const struct option long_options[] = {
-	{"config", required_argument, NULL, 'c'},
-	{"rules", required_argument, NULL, 'S'},
 	{"log-dir", required_argument, NULL, 'l'},
 	{"inline", no_argument, NULL, OPT_INLINE},
 	{"checksum", required_argument, NULL, OPT_CHECKSUM},
 	{"write", required_argument, NULL, 'w'},
 	{"filter", required_argument, NULL, OPT_FILTER},
-	{"set", required_argument, NULL, OPT_SET},
-	{"no-cache", no_argument, NULL, OPT_NO_CACHE},
-	{"cache-dir", required_argument, NULL, OPT_CACHE_DIR},
-	{"strict", no_argument, NULL, OPT_STRICT},
 	{"stats", no_argument, NULL, OPT_STATS},
 	{"json", no_argument, NULL, OPT_JSON},
-	{"quiet", no_argument, NULL, 'q'},
-	{"help", no_argument, NULL, 'h'},
-	{NULL, 0, NULL, 0},
+	COMMON_OPTIONS,
 };
 
 /* One option; -1 to go on, else the exit code. */
 static int take_option(int c, struct replay_args *a)
 {
 	switch (c) {
-	case 'c':
-		a->common.config_path = optarg;
-		return -1;
-	case 'S':
-		return arg_list_add(&a->common.rules, optarg) == 0 ? -1 : EXIT_INPUT;
-	case OPT_SET:
-		return arg_list_add(&a->common.sets, optarg) == 0 ? -1 : EXIT_INPUT;
 	case 'l':
 		a->dir = optarg;
 		return -1;
@@ -109,23 +84,11 @@ static int take_option(int c, struct replay_args *a)
 	case OPT_FILTER:
 		a->filter = optarg;
 		return -1;
-	case OPT_NO_CACHE:
-		a->common.no_cache = true;
-		return -1;
-	case OPT_CACHE_DIR:
-		a->common.cache_dir = optarg;
-		return -1;
-	case OPT_STRICT:
-		a->common.strict = true;
-		return -1;
 	case OPT_STATS:
 		a->stats = true;
 		return -1;
 	case OPT_JSON:
 		a->json = true;
-		return -1;
-	case 'q':
-		a->common.quiet = true;
 		return -1;
 	case OPT_CHECKSUM:
 		a->common.no_checksums = strcmp(optarg, "none") == 0;
@@ -137,8 +100,7 @@ static int take_option(int c, struct replay_args *a)
 		help(stdout);
 		return EXIT_FINE;
 	default:
-		fputs("sekisho replay --help shows the options\n", stderr);
-		return EXIT_USAGE;
+		return common_option(c, optarg, &a->common);
 	}
 }
 
@@ -148,6 +110,8 @@ static int parse_args(int argc, char **argv, struct replay_args *a)
 	optind = 1;
 	while (rc < 0 && (c = getopt_long(argc, argv, "c:S:l:w:qh", long_options, NULL)) != -1)
 		rc = take_option(c, a);
+	if (rc == EXIT_USAGE)
+		fputs("sekisho replay --help shows the options\n", stderr);
 	if (rc >= 0)
 		return rc;
 	a->captures = argv + optind;

@@ -48,53 +48,23 @@ static void help(FILE *out)
 	      out);
 }
 
-enum { OPT_SET = 256, OPT_NO_CACHE, OPT_CACHE_DIR, OPT_STRICT };
-
 static const struct option long_options[] = {
-	{"config", required_argument, NULL, 'c'},
-	{"rules", required_argument, NULL, 'S'},
 	{"log-dir", required_argument, NULL, 'l'},
-	{"set", required_argument, NULL, OPT_SET},
-	{"no-cache", no_argument, NULL, OPT_NO_CACHE},
-	{"cache-dir", required_argument, NULL, OPT_CACHE_DIR},
-	{"strict", no_argument, NULL, OPT_STRICT},
-	{"quiet", no_argument, NULL, 'q'},
-	{"help", no_argument, NULL, 'h'},
-	{NULL, 0, NULL, 0},
+	COMMON_OPTIONS,
 };
 
 /* One option; -1 to go on, else the exit code. */
 static int take_option(int c, struct run_args *a)
 {
 	switch (c) {
-	case 'c':
-		a->common.config_path = optarg;
-		return -1;
-	case 'S':
-		return arg_list_add(&a->common.rules, optarg) == 0 ? -1 : EXIT_INPUT;
-	case OPT_SET:
-		return arg_list_add(&a->common.sets, optarg) == 0 ? -1 : EXIT_INPUT;
 	case 'l':
 		a->dir = optarg;
-		return -1;
-	case OPT_NO_CACHE:
-		a->common.no_cache = true;
-		return -1;
-	case OPT_CACHE_DIR:
-		a->common.cache_dir = optarg;
-		return -1;
-	case OPT_STRICT:
-		a->common.strict = true;
-		return -1;
-	case 'q':
-		a->common.quiet = true;
 		return -1;
 	case 'h':
 		help(stdout);
 		return EXIT_FINE;
 	default:
-		fputs("sekisho run --help shows the options\n", stderr);
-		return EXIT_USAGE;
+		return common_option(c, optarg, &a->common);
 	}
 }
 
@@ -104,6 +74,8 @@ static int parse_args(int argc, char **argv, struct run_args *a)
 	optind = 1;
 	while (rc < 0 && (c = getopt_long(argc, argv, "c:S:l:qh", long_options, NULL)) != -1)
 		rc = take_option(c, a);
+	if (rc == EXIT_USAGE)
+		fputs("sekisho run --help shows the options\n", stderr);
 	if (rc >= 0)
 		return rc;
 	if (optind < argc) {

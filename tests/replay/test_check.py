@@ -104,3 +104,10 @@ class Check(harness.Case):
         self.assertEqual(done.returncode, 0)
         for command in (b"replay", b"check"):
             self.assertIn(command, done.stdout + done.stderr)
+
+    def test_keywords_are_listed(self):
+        done = self.call("check", "--list-keywords")
+        self.assertEqual(done.returncode, 0)
+        names = [line.split()[0] for line in done.stdout.splitlines()]
+        for name in (b"content", b"pcre", b"flowbits", b"http.uri", b"dns.query", b"tls.sni"):
+            self.assertIn(name, names)
