@@ -9,6 +9,9 @@ started=$SECONDS
 build_packages=(gcc libc6-dev meson ninja-build pkg-config python3 libhyperscan-dev libpcre2-dev libssl-dev libpcap-dev
 	libyaml-dev zlib1g-dev libbrotli-dev liblzma-dev libxxhash-dev libmaxminddb-dev libcmocka-dev)
 check_packages=(clang clang-format-14 libclang-rt-14-dev libasan8 libubsan1 python3-yaml)
+# The hosts of the lab (tests/inline): how the network is made, and the real servers and clients in it.
+lab_packages=(iproute2 ethtool iptables)
+host_packages=(nginx-light curl dnsmasq-base bind9-dnsutils openssh-server openssh-client openssl)
 
 if [ -t 1 ] && [ -z "${NO_COLOR:-}" ]; then
 	bold=$'\e[1m' dim=$'\e[2m' red=$'\e[31m' green=$'\e[32m' yellow=$'\e[33m' plain=$'\e[0m'
@@ -42,6 +45,13 @@ install_packages() {
 		"run this program as root once, or: apt-get install ${missing[*]}"
 	log=$(mktemp)
 	export DEBIAN_FRONTEND=noninteractive
+	# Servers are installed for their programs: none is to start because of that.
+	local quiet=/usr/sbin/policy-rc.d
+	if [ -e $quiet ]; then quiet=''; else
+		printf '#!/bin/sh\nexit 101\n' >$quiet
+		chmod +x $quiet
+		trap "rm -f $quiet" EXIT
+	fi
 	if ! apt-get install -y -qq --no-install-recommends "${missing[@]}" >"$log" 2>&1; then
 		# The lists of a fresh machine are empty or old.
 		if ! { apt-get update -qq && apt-get install -y -qq --no-install-recommends "${missing[@]}"; } >"$log" 2>&1; then
@@ -51,6 +61,7 @@ install_packages() {
 		fi
 	fi
 	rm -f "$log"
+	[ -z "$quiet" ] || rm -f "$quiet"
 }
 
 # configure DIR OPTION... : a build folder; one that is there is looked over again, for files may have come or gone.
