@@ -187,11 +187,14 @@ enum tcp_state stream_state(const struct flow *flow)
 	return flow->tcp ? (enum tcp_state)flow->tcp->state : TCP_NONE;
 }
 
-bool stream_closed_in_order(const struct flow *flow)
+bool stream_closed_for_good(const struct flow *flow)
 {
 	const struct tcp_session *s = flow->tcp;
-	return s && (s->state == TCP_TIME_WAIT || s->state == TCP_CLOSED) && !(s->flags & SESSION_RESET) &&
-	       s->half[0].flags & s->half[1].flags & HALF_FIN;
+	if (!s || (s->half[0].flags | s->half[1].flags) & HALF_RESET_RECEIVED)
+		return false; /* whoever sent that reset may go on as if it had not */
+	if (s->flags & SESSION_RESET)
+		return s->state == TCP_CLOSED;
+	return (s->state == TCP_TIME_WAIT || s->state == TCP_CLOSED) && s->half[0].flags & s->half[1].flags & HALF_FIN;
 }
 
 /* --- readers --------------------------------------------------------------------------------------------------------------- */

@@ -177,11 +177,11 @@ static void judge_rest(struct worker *w, struct flow *flow)
 	}
 }
 
-/* A session that closed in order is judged to its end at once: waiting for its timeout would keep the memory of every closed
- * connection, and touch it again when it has long left the caches. */
+/* A session that closed, in order or by a reset, is judged to its end at once: waiting for its timeout would keep the memory
+ * of every closed connection, and touch it again when it has long left the caches. */
 static void settle_if_closed(struct worker *w, struct flow *flow)
 {
-	if (flow->flags & (FLOW_SETTLED | FLOW_DROP | FLOW_BYPASS) || !stream_closed_in_order(flow))
+	if (flow->flags & (FLOW_SETTLED | FLOW_DROP | FLOW_BYPASS) || !stream_closed_for_good(flow))
 		return;
 	uint32_t ending = flow->flags & FLOW_ENDING;
 	flow->flags |= FLOW_ENDING;

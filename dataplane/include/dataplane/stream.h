@@ -76,9 +76,9 @@ void stream_session_free(struct stream_engine *engine, struct flow *flow);
 void stream_swap(struct flow *flow);
 
 enum tcp_state stream_state(const struct flow *flow);
-/* Both sides have ended their data in order and each end was acknowledged: no byte will follow. False after a reset, which may
- * turn out to be forged. */
-bool stream_closed_in_order(const struct flow *flow);
+/* No byte will follow that an end host takes: both sides have ended their data in order and each end was acknowledged, or a
+ * reset was obeyed. False after a reset that its receiver may have ignored (RFC 2385, RFC 5925): the session may go on. */
+bool stream_closed_for_good(const struct flow *flow);
 
 struct stream_view {
 	const uint8_t *
