@@ -8,9 +8,7 @@
 /* Recognition asks in this order. */
 static const struct app_proto *const protos[] = {
 	&app_http,
-#if __has_include("tls.c")
 	&app_tls,
-#endif
 	&app_dns,
 	NULL,
 };
