@@ -12,10 +12,19 @@ static void direction_reset(struct sigs_matcher *m, struct sig_flow_dir *dir)
 	dir->known = false;
 }
 
+/* Other signatures have not seen what is there already. */
+static void direction_renew(struct sigs_matcher *m, struct sig_flow_dir *dir)
+{
+	direction_reset(m, dir);
+	dir->search_anew = true;
+	dir->ip_judged = false;
+}
+
 static void state_reset(struct sigs_matcher *m, struct sig_flow *state, const struct flow *flow)
 {
+	bool renewed = state->generation != m->ruleset->generation;
 	for (unsigned i = 0; i < 2; i++)
-		direction_reset(m, &state->dir[i]);
+		(renewed ? direction_renew : direction_reset)(m, &state->dir[i]);
 	state->addr_known = false;
 	state->generation = m->ruleset->generation;
 	state->flags = flow->flags & FLOW_SWAPPED;

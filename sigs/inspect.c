@@ -311,9 +311,12 @@ static void collect_stream(struct sigs_matcher *m, const struct payload_sets *se
 	m->stream_ready = true;
 	if (m->pkt->flow->flags & FLOW_NO_PAYLOAD)
 		m->stream.len = m->fresh = 0;
-	scan_sets(m, sets, m->stream.data, m->stream.len, m->fresh, view.offset);
-	if (dir)
+	bool anew = dir && dir->search_anew;
+	scan_sets(m, sets, m->stream.data, m->stream.len, anew ? 0 : m->fresh, view.offset);
+	if (dir) {
+		dir->search_anew = false;
 		collect_pending(m, dir);
+	}
 }
 
 static bool payload_to_inspect(const struct packet *pkt)

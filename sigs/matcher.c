@@ -148,22 +148,52 @@ void sigs_matcher_set_streams(struct sigs_matcher *m, struct stream_engine *stre
 	m->streams = streams;
 }
 
-int sigs_matcher_swap(struct sigs_matcher *m, const struct sigs_ruleset *ruleset)
+struct sigs_change {
+	const struct sigs_ruleset *ruleset;
+	struct sigs_env env;
+	struct sized sized;
+};
+
+struct sigs_change *sigs_change_new(const struct sigs_ruleset *ruleset, const struct sigs_env *env, bool profile)
 {
-	struct sized old = sized_of(m), sized;
-	int error = sized_new(&sized, ruleset);
-	if (error)
-		return error;
-	if (old.profile)
-		sized.profile = calloc(ruleset->sig_count + 1, sizeof(*sized.profile));
-	sized_free(&old);
-	sized_adopt(m, &sized);
-	m->ruleset = ruleset;
+	struct sigs_change *change = calloc(1, sizeof(*change));
+	if (change == NULL)
+		return NULL;
+	change->ruleset = ruleset;
+	if (env)
+		change->env = *env;
+	if (sized_new(&change->sized, ruleset) != 0) {
+		free(change);
+		errno = ENOMEM;
+		return NULL;
+	}
+	if (profile)
+		change->sized.profile = calloc(ruleset->sig_count + 1, sizeof(*change->sized.profile));
+	return change;
+}
+
+void sigs_change_free(struct sigs_change *change)
+{
+	if (change == NULL)
+		return;
+	sized_free(&change->sized);
+	free(change);
+}
+
+void sigs_matcher_swap(struct sigs_matcher *m, struct sigs_change *change)
+{
+	struct sized old = sized_of(m);
+	sized_adopt(m, &change->sized);
+	change->sized = old;
+	m->ruleset = change->ruleset;
+	m->env = change->env;
 	m->alert_count = 0;
 	m->result.count = 0;
-	pcre2_set_match_limit(m->match_context, ruleset->options.pcre_match_limit);
-	pcre2_set_depth_limit(m->match_context, ruleset->options.pcre_recursion_limit);
-	return 0;
+	m->pkt = NULL;
+	m->state = NULL;
+	m->packet_var_count = m->transformed_count = 0;
+	pcre2_set_match_limit(m->match_context, m->ruleset->options.pcre_match_limit);
+	pcre2_set_depth_limit(m->match_context, m->ruleset->options.pcre_recursion_limit);
 }
 
 void sigs_profile_enable(struct sigs_matcher *m, bool on)

@@ -75,6 +75,7 @@ struct payload_sets {
 struct sig_flow_dir {
 	bool known;		     /* the lists below are set up for this rule set */
 	bool ip_judged;		     /* address-only signatures are done */
+	bool search_anew;	     /* other signatures than those that searched the stream's window so far */
 	struct payload_sets sets[2]; /* stream (or datagram), packet */
 	uint32_t *always;	     /* slab; signatures without prefilter that header facts leave */
 	uint32_t always_count;

@@ -136,7 +136,10 @@ static void bits_outlive_a_change_of_rules(void **state)
 	struct sigs_ruleset *next =
 		compile("alert udp any any -> any any (content:\"a\"; flowbits:isset,other; sid:1;)\n"
 			"alert udp any any -> any any (content:\"a\"; flowbits:isset,seen; sid:2;)\n");
-	assert_int_equal(sigs_matcher_swap(matcher, next), 0);
+	struct sigs_change *change = sigs_change_new(next, NULL, false);
+	assert_non_null(change);
+	sigs_matcher_swap(matcher, change);
+	sigs_change_free(change);
 	sigs_ruleset_free(ruleset);
 	ruleset = next;
 	judge("a", TO_SERVER);

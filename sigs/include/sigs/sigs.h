@@ -189,8 +189,18 @@ struct sigs_matcher *sigs_matcher_new(const struct sigs_ruleset *ruleset, const 
 void sigs_matcher_free(struct sigs_matcher *matcher);
 /* The worker's stream engine, so that inspected raw data can be released; once, before the first TCP packet. */
 void sigs_matcher_set_streams(struct sigs_matcher *matcher, struct stream_engine *streams);
-/* Changes to another rule set between two bursts; flows keep their state (bits, variables). 0 or -errno (unchanged). */
-int sigs_matcher_swap(struct sigs_matcher *matcher, const struct sigs_ruleset *ruleset);
+
+/* A change to another rule set, made aside by any thread: all memory that a matcher needs for the new set, so that the change itself
+ * allocates nothing. */
+struct sigs_change;
+/* `profile`: the matcher measures its rules (sigs_profile_enable). NULL and errno on failure. */
+struct sigs_change *sigs_change_new(const struct sigs_ruleset *ruleset, const struct sigs_env *env, bool profile);
+/* Frees; after sigs_matcher_swap what the matcher used before, and the old rule set is no longer used by it. NULL is allowed. */
+void sigs_change_free(struct sigs_change *change);
+/* The matcher's thread, between two packets: judges with the new rule set from now on. Flows keep their bits, variables and
+ * tags, hosts theirs, thresholds their counts; what flows and transactions had found of the old signatures is forgotten,
+ * and what the new ones can still see of their data is searched anew. */
+void sigs_matcher_swap(struct sigs_matcher *matcher, struct sigs_change *change);
 
 /*
  * Judges a packet with everything that hangs on it: its header, payload, new stream data of its direction and the
