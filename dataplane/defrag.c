@@ -115,6 +115,11 @@ struct defrag *defrag_new(const struct defrag_config *config, struct counters *c
 	return d;
 }
 
+void defrag_configure(struct defrag *defrag, const struct defrag_config *config)
+{
+	defrag->config.memcap_policy = config->memcap_policy;
+}
+
 void defrag_free(struct defrag *defrag)
 {
 	if (!defrag)

@@ -292,6 +292,26 @@ err_table:
 	return NULL;
 }
 
+void flow_table_configure(struct flow_table *table, const struct flow_config *config)
+{
+	struct flow_config *c = &table->config;
+	c->memcap_policy = config->memcap_policy;
+	c->tcp = config->tcp;
+	c->udp = config->udp;
+	c->icmp = config->icmp;
+	c->other = config->other;
+	queues_init(table);
+}
+
+bool flow_walk(struct flow_table *table, uint32_t *bucket, unsigned budget, void (*each)(void *user, struct flow *flow),
+	       void *user)
+{
+	for (; budget > 0 && *bucket <= table->mask; budget--, ++*bucket)
+		for (struct flow *flow = table->buckets[*bucket]; flow; flow = flow->hash_next)
+			each(user, flow);
+	return *bucket <= table->mask;
+}
+
 void flow_table_free(struct flow_table *table)
 {
 	if (!table)

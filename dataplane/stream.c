@@ -45,6 +45,17 @@ err_engine:
 	return NULL;
 }
 
+void stream_engine_configure(struct stream_engine *engine, const struct stream_config *config)
+{
+	struct stream_config *c = &engine->config;
+	c->midstream = config->midstream;
+	c->async_oneside = config->async_oneside;
+	c->drop_invalid = config->drop_invalid;
+	c->midstream_policy = config->midstream_policy;
+	c->memcap_policy = config->memcap_policy;
+	c->urgent_policy = config->urgent_policy;
+}
+
 void stream_engine_free(struct stream_engine *engine)
 {
 	if (!engine)

@@ -98,7 +98,7 @@ struct app_file *app_file_open(struct app_session *session, struct app_tx *tx, u
 		.id = id,
 		.dir = dir,
 		.state = APP_FILE_OPEN,
-		.digest = digest_take(app_digests(session)),
+		.digest = app_config_of(session)->file_hashes ? digest_take(app_digests(session)) : NULL,
 	};
 	while (*last)
 		last = &(*last)->next;

@@ -33,16 +33,24 @@ struct app_engine *app_engine_new(const struct app_config *config, struct counte
 	engine->slab = slab_new("app", config->memory_bytes);
 	if (!engine->slab)
 		goto fail;
-	if (config->file_hashes) {
-		engine->digests = app_digests_new(APP_DIGESTS_MAX);
-		if (!engine->digests)
-			goto fail;
-	}
+	/* always: other rules may come to ask for hashes */
+	engine->digests = app_digests_new(APP_DIGESTS_MAX);
+	if (!engine->digests)
+		goto fail;
 	return engine;
 
 fail:
 	app_engine_free(engine);
 	return NULL;
+}
+
+void app_engine_configure(struct app_engine *engine, const struct app_config *config)
+{
+	struct app_config *c = &engine->config;
+	c->memcap_policy = config->memcap_policy;
+	c->error_policy = config->error_policy;
+	c->file_hashes = config->file_hashes;
+	c->inspect_encrypted = config->inspect_encrypted;
 }
 
 void app_engine_free(struct app_engine *engine)
@@ -339,7 +347,7 @@ static void note_opaque(struct app_session *session)
 	uint32_t fresh;
 	bool done = true;
 
-	if (flow->flags & FLOW_NO_PAYLOAD)
+	if (flow->flags & FLOW_NO_PAYLOAD || session->engine->config.inspect_encrypted)
 		return;
 	for (int dir = 0; dir < 2 && flow->tcp; dir++) {
 		if (!stream_raw_view(flow, (enum direction)dir, &view, &fresh))

@@ -199,6 +199,7 @@ struct app_config {
 	uint32_t http_response_body_limit;   /* default 100 KiB */
 	uint32_t http_decompress_layers_max; /* default 3 */
 	uint64_t decompressed_max_bytes;     /* per body, bomb guard; default 16 MiB, and at most 2048 to 1 */
+	bool inspect_encrypted; /* payload inspection goes on where a session is encrypted; default false */
 	void (*detect_free)(void *user, struct app_tx *tx); /* frees tx->detect; may be NULL */
 	void *detect_user;
 };
@@ -207,6 +208,9 @@ void app_config_defaults(struct app_config *config, bool inline_mode);
 
 struct app_engine;
 struct app_engine *app_engine_new(const struct app_config *config, struct counters *counters);
+/* Takes over what can change while sessions are there: the policies, whether files are hashed, and what becomes of encrypted
+ * sessions. */
+void app_engine_configure(struct app_engine *engine, const struct app_config *config);
 void app_engine_free(struct app_engine *engine);
 
 /*

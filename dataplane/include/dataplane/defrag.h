@@ -38,6 +38,8 @@ void defrag_config_defaults(struct defrag_config *config, bool inline_mode);
 struct defrag;
 
 struct defrag *defrag_new(const struct defrag_config *config, struct counters *counters);
+/* Takes over what can change while datagrams wait: the memcap policy. */
+void defrag_configure(struct defrag *defrag, const struct defrag_config *config);
 void defrag_free(struct defrag *defrag);
 
 /*

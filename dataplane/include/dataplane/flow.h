@@ -104,6 +104,8 @@ struct flow_table;
 
 struct flow_table *flow_table_new(const struct flow_config *config, struct counters *counters, flow_end_cb on_end,
 				  void *user);
+/* Takes over what can change while flows are there: timeouts and the memcap policy. Between two packets. */
+void flow_table_configure(struct flow_table *table, const struct flow_config *config);
 /* Ends every flow (FLOW_END_SHUTDOWN), then frees. */
 void flow_table_free(struct flow_table *table);
 
@@ -126,6 +128,11 @@ void flow_expire(struct flow_table *table, uint64_t now_ns, unsigned budget);
 
 /* Ends every flow with the given reason (end of a capture). */
 void flow_drain(struct flow_table *table, enum flow_end why);
+
+/* Shows flows, a bucket at a time from *bucket on, until `budget` buckets were seen; false when that was the last. Flows that come
+ * and go between two calls may be missed. */
+bool flow_walk(struct flow_table *table, uint32_t *bucket, unsigned budget, void (*each)(void *user, struct flow *flow),
+	       void *user);
 
 /* Ends one flow at once (a TCP port pair that is used anew). */
 void flow_remove(struct flow_table *table, struct flow *flow, enum flow_end why);

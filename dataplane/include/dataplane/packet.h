@@ -54,6 +54,7 @@ enum packet_flag {
 	PACKET_FIRST_TO_SERVER = 1 << 14,   /* set by flow: first packet in this direction */
 	PACKET_FIRST_TO_CLIENT = 1 << 15,
 	PACKET_FLOW_END_MORE = 1 << 16, /* with FLOW_END, again: data behind a hole, all else was judged already */
+	PACKET_BYPASSED = 1 << 17,	/* a frame of a flow that is bypassed: forwarded without a look */
 };
 
 /* What carried a tunnelled packet, for records. */

@@ -58,6 +58,9 @@ void stream_config_defaults(struct stream_config *config, bool inline_mode);
 struct stream_engine;
 
 struct stream_engine *stream_engine_new(const struct stream_config *config, struct counters *counters);
+/* Takes over what can change while sessions are there: midstream, async-oneside, drop-invalid and the policies. Between two
+ * packets. */
+void stream_engine_configure(struct stream_engine *engine, const struct stream_config *config);
 void stream_engine_free(struct stream_engine *engine);
 
 /*
