@@ -2,6 +2,7 @@
 #include "command.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -44,7 +45,7 @@ int common_option(int c, const char *arg, struct common_args *args)
 	}
 }
 
-int common_config(const struct common_args *args, struct config *config)
+int common_config_why(const struct common_args *args, struct config *config, char *why)
 {
 	char error[CONFIG_ERROR_MAX] = "out of memory";
 	int rc = config_init(config, args->inline_mode);
@@ -56,9 +57,17 @@ int common_config(const struct common_args *args, struct config *config)
 		config->checksum_validation = false;
 	if (rc == 0)
 		rc = config_finish(config, error);
-	if (rc != 0)
+	if (rc != 0) {
 		say_error("%s", error);
+		snprintf(why, 256, "%.255s", error);
+	}
 	return rc;
+}
+
+int common_config(const struct common_args *args, struct config *config)
+{
+	char why[256];
+	return common_config_why(args, config, why);
 }
 
 void common_free(struct common_args *args)

@@ -47,6 +47,8 @@ int common_option(int c, const char *arg, struct common_args *args);
 
 /* Reads the configuration as the options say. 0, or -EINVAL and the like (told already); config_free is due either way. */
 int common_config(const struct common_args *args, struct config *config);
+/* The same with what is wrong in `why` (256 bytes) as well. */
+int common_config_why(const struct common_args *args, struct config *config, char *why);
 void common_free(struct common_args *args);
 
 int cmd_run(int argc, char **argv);

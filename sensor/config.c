@@ -33,6 +33,10 @@ int config_init(struct config *config, bool inline_mode)
 	config->policy_defrag_memcap = config->policy_app_error = config->policy_app_memcap = POLICY_AUTO;
 	config->records = (struct records_config){
 		.filename = strdup("eve.json"),
+		.sensor_name = strdup(""),
+		.keep = 8,
+		.ring_bytes = 8u << 20,
+		.stats_interval_ns = 10000000000ull,
 		.community_id = true,
 		.ethernet = true,
 		.metadata = true,
@@ -48,8 +52,8 @@ int config_init(struct config *config, bool inline_mode)
 	io_device_config_defaults(&config->live.io);
 	config->live.cpus = strdup("");
 	config->live.dpdk_eal = strdup("");
-	if (!config->records.filename || !config->cache_dir || !config->live.cpus || !config->live.dpdk_eal ||
-	    string_list_add(&config->live.nfq_chains, "FORWARD") != 0)
+	if (!config->records.filename || !config->records.sensor_name || !config->cache_dir || !config->live.cpus ||
+	    !config->live.dpdk_eal || string_list_add(&config->live.nfq_chains, "FORWARD") != 0)
 		return -ENOMEM;
 	if (string_list_add(&config->records.types, default_types[0]) != 0 ||
 	    string_list_add(&config->records.anomaly, default_anomaly[0]) != 0)
@@ -391,4 +395,77 @@ int config_finish(struct config *config, char error[static CONFIG_ERROR_MAX])
 	config->app.error_policy = settle(config, config->policy_app_error, true, false);
 	config->app.memcap_policy = settle(config, config->policy_app_memcap, true, false);
 	return 0;
+}
+
+/* --- a configuration that takes another one's place -------------------------------------------------------------------- */
+
+static size_t value_size(const struct config_option *option)
+{
+	switch (option->type) {
+	case OPTION_BOOL:
+		return sizeof(bool);
+	case OPTION_U8:
+		return sizeof(uint8_t);
+	case OPTION_U16:
+		return sizeof(uint16_t);
+	case OPTION_U32:
+	case OPTION_BYTES32:
+		return sizeof(uint32_t);
+	case OPTION_CHOICE:
+		return sizeof(int);
+	case OPTION_PORTS:
+		return sizeof(uint16_t) * DECODE_PORTS_MAX;
+	default:
+		return sizeof(uint64_t);
+	}
+}
+
+static bool lists_differ(const struct string_list *a, const struct string_list *b)
+{
+	bool differ = a->count != b->count;
+	for (size_t i = 0; i < a->count && !differ; i++)
+		differ = strcmp(a->items[i], b->items[i]) != 0;
+	return differ;
+}
+
+/* Gives `next` the value of `now`; whether it had another one. */
+static bool keep_value(const struct config_option *option, struct config *next, const struct config *now)
+{
+	void *to = (char *)next + option->offset;
+	const void *from = (const char *)now + option->offset;
+	bool differ;
+	if (option->type == OPTION_LIST) {
+		const struct string_list *list = from;
+		differ = lists_differ(to, from);
+		string_list_clear(to);
+		for (size_t i = 0; i < list->count; i++)
+			string_list_add(to, list->items[i]);
+	} else if (option->type == OPTION_STRING || option->type == OPTION_PATH) {
+		char **text = to, *const *kept = from;
+		differ = strcmp(*text ? *text : "", *kept ? *kept : "") != 0;
+		free(*text);
+		*text = *kept ? strdup(*kept) : NULL;
+	} else {
+		differ = memcmp(to, from, value_size(option)) != 0;
+		memcpy(to, from, value_size(option));
+	}
+	return differ;
+}
+
+void config_keep(struct config *next, const struct config *now, char *names, size_t size)
+{
+	char error[CONFIG_ERROR_MAX];
+	size_t at = 0;
+	names[0] = '\0';
+	for (size_t i = 0; i < config_option_count; i++) {
+		const struct config_option *option = &config_options[i];
+		if (option->live || !keep_value(option, next, now))
+			continue;
+		int n = snprintf(names + at, size - at, "%s%s", at ? ", " : "", option->name);
+		if (n > 0 && at + (size_t)n < size)
+			at += (size_t)n;
+	}
+	names[at] = '\0';
+	next->live.io.workers = now->live.io.workers;
+	config_finish(next, error);
 }

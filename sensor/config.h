@@ -5,7 +5,7 @@
  * sekisho.yaml as a C struct. Every option stands once, in the table of options.c: name, type, limits, unit and help;
  * the reader, `sekisho check --print-config` and `sekisho help config` all walk that table. Only `vars` is free-form.
  *
- * Read once at the start by one thread, constant afterwards.
+ * Read by one thread, constant afterwards; a reload reads another one beside it (reload.h).
  */
 
 #include <stdbool.h>
@@ -43,6 +43,11 @@ enum drop_flows { DROP_FLOWS_ALL, DROP_FLOWS_START };
 
 struct records_config {
 	char *filename;
+	char *sensor_name;
+	uint64_t rotate_bytes;	    /* 0: never */
+	uint32_t keep;		    /* files put aside */
+	uint32_t ring_bytes;	    /* of each worker */
+	uint64_t stats_interval_ns; /* 0: at the end only */
 	struct string_list types;   /* event types that are written; "all" is every one */
 	struct string_list anomaly; /* decode, stream, applayer */
 	bool community_id;
@@ -110,6 +115,9 @@ int config_set(struct config *config, const char *assignment, char error[static 
 /* Settles what depends on other options (policies). To be called once, after all was read. 0 or -EINVAL. */
 int config_finish(struct config *config, char error[static CONFIG_ERROR_MAX]);
 
+/* Before `next` takes the place of `now`: what needs a restart keeps the value it has. The names of such options that differ are put
+ * into `names`, comma-separated ("" when there is none). */
+void config_keep(struct config *next, const struct config *now, char *names, size_t size);
 /* The configuration as YAML, every option with its value. */
 void config_print(const struct config *config, FILE *out);
 /* All options with type, limits, default and help. */
@@ -147,6 +155,7 @@ struct config_option {
 	const struct option_choice *choices; /* of OPTION_CHOICE and, when not NULL, of the items of OPTION_LIST */
 	const char *unit;
 	const char *help;
+	bool live; /* a reload changes it; else it needs a restart */
 };
 
 extern const struct config_option config_options[];

@@ -8,6 +8,7 @@
 #include "json.h"
 #include "output.h"
 #include "record.h"
+#include "ring.h"
 
 /* Types that have a writer of their own; the protocols' own types are looked up by app_id. */
 enum record_type {
@@ -24,11 +25,14 @@ enum anomaly_type { ANOMALY_DECODE, ANOMALY_STREAM, ANOMALY_APPLAYER, ANOMALY_TY
 
 struct records {
 	const struct config *config;
-	struct output *output;
+	struct output *output; /* NULL: to the ring */
+	struct ring *ring;
 	struct json json;
 	struct json_sink sink;
 	struct sigs_matcher *matcher;
 	const char *capture;
+	const char (*ports)[RECORD_PORT_NAME_MAX];
+	unsigned port_count;
 	struct records_stats stats;
 	bool on[RECORD_TYPE_COUNT];
 	bool app_on[APP_ID_COUNT];
@@ -48,6 +52,8 @@ enum record_side {
 void eve_begin(struct records *records, const struct packet *pkt, const char *type, enum record_side side);
 /* Ends and writes it. */
 void eve_end(struct records *records);
+/* The port that live packets of this number come from. */
+void eve_port(struct records *records, uint16_t port);
 /* "app_proto" and its kin. */
 void eve_app_proto(struct records *records, const struct flow *flow);
 /* The members that alert and flow records both have inside "flow". */

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* flow and stats records. */
+/* flow records. */
 #include <netinet/in.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -129,6 +128,8 @@ void record_flow(struct records *records, const struct flow *flow, enum flow_end
 	json_uint(j, "flow_id", flow->id);
 	if (flow->parent_id)
 		json_uint(j, "parent_id", flow->parent_id);
+	if (records->ports)
+		eve_port(records, flow->input_port);
 	json_string(j, "event_type", "flow");
 	put_tuple(records, flow);
 	eve_app_proto(records, flow);
@@ -154,99 +155,5 @@ void record_flow(struct records *records, const struct flow *flow, enum flow_end
 	eve_community_id(records, flow);
 	if (flow->key.proto == IPPROTO_TCP)
 		put_tcp(j, flow);
-	eve_end(records);
-}
-
-/* --- stats ---------------------------------------------------------------------------------------------------------- */
-
-static void put_drop_reasons(struct json *j, const struct counters *counters)
-{
-	json_object(j, "drop_reason");
-	for (unsigned r = 1; r < DROP_REASON_COUNT; r++) {
-		char key[64];
-		snprintf(key, sizeof(key), "%s", drop_reason_name((enum drop_reason)r));
-		for (char *c = key; *c; c++)
-			if (*c == ' ')
-				*c = '_';
-		json_uint(j, key, counters->drop[r]);
-	}
-	json_close(j);
-}
-
-static void put_rule_counts(struct json *j, const struct sigs_counts *rules)
-{
-	json_array(j, "engines");
-	json_object(j, NULL);
-	json_uint(j, "id", 0);
-	json_uint(j, "rules_loaded", rules->loaded);
-	json_uint(j, "rules_waiting", rules->waiting);
-	json_uint(j, "rules_failed", rules->failed);
-	json_uint(j, "rules_skipped", rules->skipped);
-	json_close(j);
-	json_close(j);
-}
-
-struct counter_writer {
-	struct json *json;
-	const struct counters *counters;
-	const struct sigs_counts *rules;
-	bool done[COUNTER_COUNT];
-};
-
-/* All counters below a prefix ("tcp.", "defrag.ipv4."), each further dot an object of its own. Names are ours, so the
- * recursion is as deep as they are. */
-static void put_counters(struct counter_writer *w, const char *prefix)
-{
-	size_t len = strlen(prefix);
-	for (unsigned i = 0; i < COUNTER_COUNT; i++) {
-		const char *name = counter_name((enum counter)i);
-		if (w->done[i] || strncmp(name, prefix, len) != 0)
-			continue;
-		const char *dot = strchr(name + len, '.');
-		if (!dot) {
-			json_uint(w->json, name + len, w->counters->value[i]);
-			w->done[i] = true;
-			continue;
-		}
-		char below[64], section[64];
-		snprintf(below, sizeof(below), "%.*s", (int)(dot - name) + 1, name);
-		snprintf(section, sizeof(section), "%.*s", (int)(dot - name - (ptrdiff_t)len), name + len);
-		json_object(w->json, section);
-		put_counters(w, below);
-		if (strcmp(below, "ips.") == 0)
-			put_drop_reasons(w->json, w->counters);
-		else if (strcmp(below, "detect.") == 0)
-			put_rule_counts(w->json, w->rules);
-		json_close(w->json);
-	}
-}
-
-static void put_event_class(struct json *j, const struct counters *counters, enum event_class class, const char *name)
-{
-	json_object(j, name);
-	for (unsigned e = 0; e < EVENT_COUNT; e++)
-		if (event_class_of((enum event)e) == class && counters->event[e])
-			json_uint(j, event_name((enum event)e), counters->event[e]);
-	json_close(j);
-}
-
-void record_stats(struct records *records, uint64_t now_ns, uint64_t uptime_s, const struct counters *counters,
-		  const struct sigs_counts *rules)
-{
-	struct json *j = &records->json;
-	if (!records->on[RECORD_STATS])
-		return;
-	json_begin(j);
-	json_time(j, "timestamp", now_ns);
-	json_string(j, "event_type", "stats");
-	json_object(j, "stats");
-	json_uint(j, "uptime", uptime_s);
-	struct counter_writer writer = {.json = j, .counters = counters, .rules = rules};
-	put_counters(&writer, "");
-	json_object(j, "events");
-	put_event_class(j, counters, EVENT_CLASS_DECODE, "decode");
-	put_event_class(j, counters, EVENT_CLASS_STREAM, "stream");
-	put_event_class(j, counters, EVENT_CLASS_APPLAYER, "applayer");
-	json_close(j);
 	eve_end(records);
 }

@@ -59,6 +59,7 @@ static bool find_flow(struct worker *w, struct packet *pkt, struct judgement *ju
 	}
 	if (flow->flags & FLOW_BYPASS) {
 		pkt->flags |= PACKET_NO_INSPECT;
+		pkt->root->flags |= PACKET_BYPASSED;
 		return false;
 	}
 	return true;
@@ -147,7 +148,9 @@ static void settle_held(struct worker *w, const struct packet *datagram, const s
 
 static void judge_fragment(struct worker *w, struct packet *pkt)
 {
+	worker_fragments_begin(w);
 	struct packet *datagram = defrag_add(w->defrag, w->decoder, pkt);
+	worker_fragments_end(w);
 	if (!datagram)
 		return;
 	judge_chain(w, datagram);

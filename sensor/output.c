@@ -17,14 +17,14 @@ struct output {
 	char buf[OUTPUT_BUFFER_BYTES];
 };
 
-struct output *output_open(const char *path, bool append)
+struct output *output_open(const char *path)
 {
 	struct output *output = malloc(sizeof(*output));
 	if (!output)
 		return NULL;
 	output->error = 0;
 	output->len = 0;
-	output->fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | (append ? O_APPEND : O_TRUNC), 0640);
+	output->fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_TRUNC, 0640);
 	if (output->fd < 0) {
 		int saved = errno;
 		free(output);
@@ -48,7 +48,7 @@ static void write_all(struct output *output, const char *data, size_t len)
 	}
 }
 
-void output_flush(struct output *output)
+static void flush(struct output *output)
 {
 	write_all(output, output->buf, output->len);
 	output->len = 0;
@@ -57,7 +57,7 @@ void output_flush(struct output *output)
 void output_write(struct output *output, const void *data, size_t len)
 {
 	if (len > sizeof(output->buf) - output->len)
-		output_flush(output);
+		flush(output);
 	if (len > sizeof(output->buf)) {
 		write_all(output, data, len);
 		return;
@@ -70,7 +70,7 @@ int output_close(struct output *output)
 {
 	if (!output)
 		return 0;
-	output_flush(output);
+	flush(output);
 	if (close(output->fd) != 0 && output->error == 0)
 		output->error = -errno;
 	int error = output->error;

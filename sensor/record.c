@@ -12,6 +12,8 @@
 
 /* The largest record: a certificate chain's fields or 64 KiB of payload twice, in Base64 and escaped, fit well. */
 #define RECORD_BYTES_MAX (2u << 20)
+/* The most that records.payload-buffer-size may say: a change of it needs no memory. */
+#define PAYLOAD_BYTES_MAX (64u << 10)
 
 static const char *const type_names[RECORD_TYPE_COUNT] = {
 	[RECORD_ALERT] = "alert",     [RECORD_DROP] = "drop",	      [RECORD_FLOW] = "flow",
@@ -43,51 +45,91 @@ static bool enable_type(struct records *records, const char *name)
 	return app_type_enable(records, name, all) || known;
 }
 
-static int enable_types(struct records *records, char *error)
+static bool enable_types(struct records *records, char *error)
 {
 	const struct records_config *config = &records->config->records;
 	for (size_t i = 0; i < config->types.count; i++) {
 		if (!enable_type(records, config->types.items[i])) {
 			snprintf(error, 256, "records.types: no record type \"%.64s\"", config->types.items[i]);
-			return -EINVAL;
+			return false;
 		}
 	}
 	for (size_t i = 0; i < config->anomaly.count; i++)
 		for (unsigned t = 0; t < ANOMALY_TYPES; t++)
 			if (strcmp(config->anomaly.items[i], anomaly_names[t]) == 0)
 				records->anomaly[t] = true;
-	return 0;
+	return true;
 }
 
-struct records *records_open(const struct config *config, const char *dir, bool append, char *error)
+bool records_check(const struct config *config, char *error)
+{
+	struct records probe = {.config = config};
+	return enable_types(&probe, error);
+}
+
+void records_set_config(struct records *records, const struct config *config)
+{
+	char error[256];
+	records->config = config;
+	memset(records->on, 0, sizeof(records->on));
+	memset(records->app_on, 0, sizeof(records->app_on));
+	memset(records->anomaly, 0, sizeof(records->anomaly));
+	enable_types(records, error);
+}
+
+static struct records *records_new(const struct config *config, char *error)
 {
 	struct records *records = calloc(1, sizeof(*records));
 	if (!records || json_init(&records->json, RECORD_BYTES_MAX) != 0)
 		goto no_memory;
 	records->config = config;
 	json_sink_init(&records->sink, &records->json);
-	records->payload = malloc(config->records.payload_bytes);
+	records->payload = malloc(PAYLOAD_BYTES_MAX);
 	records->hasher = EVP_MD_CTX_new();
 	if (!records->payload || !records->hasher)
 		goto no_memory;
-	if (enable_types(records, error) != 0)
-		goto fail;
+	if (enable_types(records, error))
+		return records;
+	records_close(records);
+	return NULL;
+no_memory:
+	snprintf(error, 256, "records: %s", strerror(ENOMEM));
+	records_close(records);
+	return NULL;
+}
+
+bool records_path(const struct config *config, const char *dir, char *path, size_t size)
+{
+	const char *name = config->records.filename;
+	bool whole = name[0] == '/';
+	return snprintf(path, size, "%s%s%s", whole ? "" : dir, whole ? "" : "/", name) < (int)size;
+}
+
+struct records *records_open(const struct config *config, const char *dir, char *error)
+{
 	char path[4096];
-	if (snprintf(path, sizeof(path), "%s/%s", dir, config->records.filename) >= (int)sizeof(path)) {
+	struct records *records = records_new(config, error);
+	if (!records)
+		return NULL;
+	if (!records_path(config, dir, path, sizeof(path))) {
 		snprintf(error, 256, "%.100s: the path is too long", config->records.filename);
 		goto fail;
 	}
-	records->output = output_open(path, append);
-	if (!records->output) {
-		snprintf(error, 256, "%.200s: %s", path, strerror(errno));
-		goto fail;
-	}
-	return records;
-no_memory:
-	snprintf(error, 256, "records: %s", strerror(ENOMEM));
+	records->output = output_open(path);
+	if (records->output)
+		return records;
+	snprintf(error, 256, "%.200s: %s", path, strerror(errno));
 fail:
 	records_close(records);
 	return NULL;
+}
+
+struct records *records_attach(const struct config *config, struct ring *ring, char *error)
+{
+	struct records *records = records_new(config, error);
+	if (records)
+		records->ring = ring;
+	return records;
 }
 
 int records_close(struct records *records)
@@ -100,11 +142,6 @@ int records_close(struct records *records)
 	free(records->payload);
 	free(records);
 	return rc;
-}
-
-void records_flush(struct records *records)
-{
-	output_flush(records->output);
 }
 
 struct records_stats records_stats(const struct records *records)
@@ -120,6 +157,12 @@ void records_set_matcher(struct records *records, struct sigs_matcher *matcher)
 void records_set_capture(struct records *records, const char *path)
 {
 	records->capture = path;
+}
+
+void records_set_ports(struct records *records, const char (*names)[RECORD_PORT_NAME_MAX], unsigned count)
+{
+	records->ports = names;
+	records->port_count = count;
 }
 
 /* --- common members ------------------------------------------------------------------------------------------------- */
@@ -291,6 +334,12 @@ void eve_community_id(struct records *records, const struct flow *flow)
 		json_string(&records->json, "community_id", id);
 }
 
+void eve_port(struct records *records, uint16_t port)
+{
+	if (port < records->port_count)
+		json_string(&records->json, "in_iface", records->ports[port]);
+}
+
 void eve_begin(struct records *records, const struct packet *pkt, const char *type, enum record_side side)
 {
 	struct json *j = &records->json;
@@ -301,7 +350,9 @@ void eve_begin(struct records *records, const struct packet *pkt, const char *ty
 		if (pkt->flow->parent_id)
 			json_uint(j, "parent_id", pkt->flow->parent_id);
 	}
-	if (pkt->number)
+	if (records->ports)
+		eve_port(records, pkt->port);
+	else if (pkt->number)
 		json_uint(j, "pcap_cnt", pkt->number);
 	json_string(j, "event_type", type);
 	eve_vlan(records, pkt->vlan, pkt->vlan_count);
@@ -320,12 +371,19 @@ void eve_end(struct records *records)
 	struct json *j = &records->json;
 	if (records->capture)
 		json_string(j, "pcap_filename", records->capture);
+	if (records->config->records.sensor_name[0])
+		json_string(j, "host", records->config->records.sensor_name);
 	if (!json_end(j)) {
 		records->stats.too_big++;
 		return;
 	}
+	if (records->ring && !ring_put(records->ring, j->buf, j->len)) {
+		records->stats.lost++;
+		return;
+	}
 	records->stats.written++;
-	output_write(records->output, j->buf, j->len);
+	if (records->output)
+		output_write(records->output, j->buf, j->len);
 }
 
 static const char *app_name(enum app_id id)

@@ -9,7 +9,9 @@
 #include <sys/stat.h>
 #include <time.h>
 
+#include "account.h"
 #include "command.h"
+#include "eve_stats.h"
 #include "rules_load.h"
 #include "summary.h"
 #include "terminal.h"
@@ -187,7 +189,7 @@ static int open_all(struct replay *r)
 		say_error("%s", error);
 		return -EINVAL;
 	}
-	r->records = records_open(&r->config, a->dir, false, error);
+	r->records = records_open(&r->config, a->dir, error);
 	if (!r->records) {
 		say_error("%s", error);
 		return -EINVAL;
@@ -224,13 +226,13 @@ static bool judge_all(struct replay *r)
 	if (rc != 0)
 		say_error("%s", r->io->error[0] ? r->io->error : strerror(-rc));
 	const struct worker_tally *t = &r->worker->tally;
-	bool whole = t->received == t->forwarded + t->dropped + t->held && t->held == 0;
+	bool whole = account_balances(t, &r->counters, r->config.inline_mode) && t->held == 0;
 	if (!whole)
 		say_error("%llu packets were received, but %llu forwarded and %llu dropped: please report this",
 			  (unsigned long long)t->received, (unsigned long long)t->forwarded,
 			  (unsigned long long)t->dropped);
-	record_stats(r->records, t->last_ns, (t->last_ns - t->first_ns) / 1000000000ull, &r->counters,
-		     &r->rules.counts);
+	record_stats(r->records, t->last_ns, (t->last_ns - t->first_ns) / 1000000000ull, &r->counters, &r->rules.counts,
+		     NULL);
 	r->summary.tally = *t;
 	return rc == 0 && whole;
 }

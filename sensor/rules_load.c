@@ -22,6 +22,9 @@ static void on_diagnostic(void *user, const struct sigs_diagnostic *d)
 	struct rules *rules = user;
 	bool error = d->severity == SIGS_ERROR;
 	*(error ? &rules->errors : &rules->warnings) += 1;
+	if (error && !rules->first_error[0])
+		snprintf(rules->first_error, sizeof(rules->first_error), "%.120s:%u: %.100s", d->file ? d->file : "?",
+			 d->line, d->message);
 	if (rules->no_print || (rules->quiet && !error))
 		return;
 	progress_clear();
@@ -81,14 +84,20 @@ static bool on_country(void *user, const union packet_addr *addr, uint8_t family
 
 typedef int (*add_text)(struct sigs_builder *builder, const char *file, const char *text, size_t len);
 
+static int file_failed(struct rules *rules, const char *path, int rc)
+{
+	say_error("%s: %s", path, strerror(-rc));
+	if (!rules->first_error[0])
+		snprintf(rules->first_error, sizeof(rules->first_error), "%.200s: %s", path, strerror(-rc));
+	return rc;
+}
+
 static int add_file(struct rules *rules, const char *path, add_text add)
 {
 	struct sigs_blob blob;
 	int rc = file_read(path, &blob);
-	if (rc != 0) {
-		say_error("%s: %s", path, strerror(-rc));
-		return rc;
-	}
+	if (rc != 0)
+		return file_failed(rules, path, rc);
 	rc = add(rules->builder, path, blob.data, blob.len);
 	free(blob.data);
 	return rc == -ENOMEM ? rc : 0; /* what is wrong inside was told, and the rest still counts */
@@ -110,11 +119,8 @@ static int add_folder(struct rules *rules, const char *path)
 {
 	struct dirent **entries;
 	int n = scandir(path, &entries, is_rule_file, alphasort), rc = 0;
-	if (n < 0) {
-		rc = -errno;
-		say_error("%s: %s", path, strerror(-rc));
-		return rc;
-	}
+	if (n < 0)
+		return file_failed(rules, path, -errno);
 	if (n == 0)
 		say_warning("%s: no file here ends in .rules", path);
 	for (int i = 0; i < n; i++) {
@@ -135,10 +141,8 @@ static int add_path(struct rules *rules, const char *path)
 	int saved = errno;
 	glob_t found;
 	int rc = glob(path, 0, NULL, &found);
-	if (rc != 0) {
-		say_error("%s: %s", path, rc == GLOB_NOMATCH ? strerror(saved) : "cannot be searched");
-		return rc == GLOB_NOSPACE ? -ENOMEM : -ENOENT;
-	}
+	if (rc != 0)
+		return file_failed(rules, path, rc == GLOB_NOSPACE ? -ENOMEM : -saved);
 	for (size_t i = 0; i < found.gl_pathc && rc == 0; i++)
 		rc = add_rule_file(rules, found.gl_pathv[i]);
 	globfree(&found);

@@ -32,6 +32,7 @@ struct rules {
 	unsigned cache_hits, cache_misses;
 	double seconds;
 	bool quiet, no_print;
+	char first_error[256]; /* of those found; "": none */
 };
 
 /* Reads and parses everything. 0, or -errno when something other than single rules is wrong (told already). */

@@ -47,6 +47,7 @@ static void print_json(const struct summary *s, const struct rules *rules, const
 	json_bool(j, "cached", is_cached(rules));
 	json_uint(j, "alerts", s->tally.alerts);
 	json_uint(j, "forwarded", s->tally.forwarded);
+	json_uint(j, "bypassed", s->tally.bypassed);
 	json_uint(j, "dropped", s->tally.dropped);
 	json_uint(j, "rejects", s->tally.rejects);
 	put_drops(j, counters);
@@ -101,6 +102,8 @@ static void print_people(const struct summary *s, const struct rules *rules, con
 	printf("\nflows     %s\n", grouped(counters->value[COUNTER_FLOW_TOTAL]));
 	printf("alerts    %s%s%s\n", tone_on(stdout, t->alerts ? TONE_WARNING : TONE_PLAIN), grouped(t->alerts),
 	       tone_off(stdout));
+	if (t->bypassed)
+		printf("bypassed  %s\n", grouped(t->bypassed));
 	printf("dropped   %s\n", grouped(t->dropped));
 	for (unsigned r = 1; r < DROP_REASON_COUNT; r++)
 		if (counters->drop[r])

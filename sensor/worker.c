@@ -59,6 +59,7 @@ struct worker *worker_new(const struct worker_config *config, struct counters *c
 	}
 	sigs_matcher_set_streams(w->matcher, w->streams);
 	records_set_matcher(w->c.records, w->matcher);
+	w->orders.edition = config->edition;
 	return w;
 }
 
@@ -98,7 +99,10 @@ static void tally_verdict(struct worker *w, const struct packet *frame)
 		count(w->counters, COUNTER_IPS_REPLACED);
 		/* fall through */
 	case VERDICT_FORWARD:
-		w->tally.forwarded++;
+		if (frame->flags & PACKET_BYPASSED)
+			w->tally.bypassed++;
+		else
+			w->tally.forwarded++;
 		count(w->counters, COUNTER_IPS_ACCEPTED);
 	}
 }
@@ -116,11 +120,41 @@ static void receive_tally(struct worker *w, struct packet **pkts, unsigned n)
 	w->tally.last_ns = w->now_ns;
 }
 
+/* What fragments were dropped for, in sum. */
+static uint64_t fragments_dropped(const struct worker *w)
+{
+	const uint64_t *drop = w->counters->drop;
+	return drop[DROP_DEFRAG] + drop[DROP_DEFRAG_MEMCAP] + drop[DROP_DEFRAG_TIMEOUT];
+}
+
+void worker_fragments_begin(struct worker *w)
+{
+	w->fragments_dropped = fragments_dropped(w);
+}
+
+void worker_fragments_end(struct worker *w)
+{
+	uint64_t n = fragments_dropped(w) - w->fragments_dropped;
+	if (!w->inline_mode)
+		return; /* nothing was held */
+	w->tally.held -= n < w->tally.held ? n : w->tally.held;
+	w->tally.dropped += n;
+}
+
+static void recycle_fragments(struct worker *w, uint64_t now_ns, unsigned budget)
+{
+	worker_fragments_begin(w);
+	defrag_recycle(w->defrag, now_ns, budget);
+	worker_fragments_end(w);
+}
+
 static void housekeep(struct worker *w)
 {
 	w->bursts++;
-	defrag_recycle(w->defrag, w->now_ns, EXPIRE_DATAGRAMS);
+	recycle_fragments(w, w->now_ns, EXPIRE_DATAGRAMS);
 	flow_expire(w->flows, w->now_ns, EXPIRE_FLOWS);
+	__atomic_store_n(&w->orders.turns, w->bursts, __ATOMIC_RELAXED);
+	worker_take_orders(w);
 	if (w->bursts % PROGRESS_BURSTS == 0 && w->c.progress)
 		w->c.progress(w->c.progress_user, &w->tally);
 }
@@ -128,14 +162,8 @@ static void housekeep(struct worker *w)
 /* The end of the input: datagrams that never became whole are given up, and every flow has its last inspection. */
 static void settle_all(struct worker *w)
 {
-	defrag_recycle(w->defrag, UINT64_MAX, UINT32_MAX);
+	recycle_fragments(w, UINT64_MAX, UINT32_MAX);
 	flow_drain(w->flows, FLOW_END_SHUTDOWN);
-	if (!w->inline_mode)
-		return;
-	/* the held frames of those datagrams: defragmentation counted them by their reason */
-	uint64_t expired = w->counters->drop[DROP_DEFRAG_TIMEOUT];
-	w->tally.dropped += expired;
-	w->tally.held -= expired < w->tally.held ? expired : w->tally.held;
 }
 
 /* How long the next receive may sleep: not at all while packets keep coming, then ever longer. */
@@ -146,7 +174,7 @@ static unsigned patience_us(const struct worker *w)
 	return w->empty < 2 * EMPTY_SPINS ? WAIT_SHORT_US : WAIT_LONG_US;
 }
 
-/* Nothing came: buffered records are written while there is time, and flows age by the clock. */
+/* Nothing came: flows age by the clock. */
 static void idle(struct worker *w)
 {
 	struct timespec t;
@@ -156,8 +184,6 @@ static void idle(struct worker *w)
 	uint64_t now = (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 	if (now > w->now_ns)
 		w->now_ns = now;
-	if (w->empty == EMPTY_SPINS)
-		records_flush(w->c.records);
 }
 
 struct worker_tally worker_tally(const struct worker *w)
@@ -171,10 +197,36 @@ struct worker_tally worker_tally(const struct worker *w)
 	return tally;
 }
 
+void worker_set_io(struct worker *w, struct io *io)
+{
+	w->c.io = io;
+	w->empty = 0;
+}
+
+void worker_settle(struct worker *w)
+{
+	settle_all(w);
+}
+
+/* Orders that were given to a worker which stops are still carried out: somebody waits for them. */
+static int leave(struct worker *w, int rc)
+{
+	__atomic_store_n(&w->orders.running, false, __ATOMIC_SEQ_CST);
+	worker_take_orders(w);
+	if (rc == -ENODATA)
+		rc = 0;
+	else if (rc >= 0)
+		rc = w->c.stop && *w->c.stop == WORKER_PARK ? -ECANCELED : 0;
+	if (rc == 0 || !w->c.live)
+		settle_all(w);
+	return rc;
+}
+
 int worker_run(struct worker *w)
 {
 	struct packet *pkts[IO_BURST_MAX];
 	int n;
+	__atomic_store_n(&w->orders.running, true, __ATOMIC_SEQ_CST);
 	while ((n = io_receive(w->c.io, pkts, IO_BURST_MAX, patience_us(w))) >= 0) {
 		if (n > 0) {
 			w->empty = 0;
@@ -200,6 +252,5 @@ int worker_run(struct worker *w)
 		if (w->c.stop && *w->c.stop)
 			break;
 	}
-	settle_all(w);
-	return n == -ENODATA || n >= 0 ? 0 : n;
+	return leave(w, n);
 }

@@ -21,17 +21,40 @@
 #include "policy.h"
 #include "record.h"
 
-/* What became of the packets that were received; `received` is the sum of `forwarded`, `dropped` and `held`, and `held` is 0
- * when all is done. */
+/* What became of the packets that were received: see account_balances. `held` is 0 when all is done. */
 struct worker_tally {
 	uint64_t received;
 	uint64_t bytes;
 	uint64_t forwarded;
+	uint64_t bypassed; /* forwarded without a look: their flow is bypassed */
 	uint64_t dropped;
 	uint64_t held; /* fragments whose datagram is not whole yet */
 	uint64_t alerts;
 	uint64_t rejects; /* answers sent */
 	uint64_t first_ns, last_ns;
+};
+
+struct worker;
+
+/* Rules and policy of one moment, as a worker takes them over between two bursts. */
+struct worker_edition {
+	const struct config *config;
+	const struct sigs_ruleset *ruleset;
+	struct sigs_change *change; /* after it was taken over: what the worker used before */
+	uint64_t number;	    /* above that of the edition before */
+};
+
+/* A question of another thread, answered by the worker between two bursts. */
+struct worker_request {
+	/* Called between bursts until it returns true: each call must be short, and must neither allocate nor wait. */
+	bool (*step)(struct worker *worker, struct worker_request *request);
+	bool done; /* the worker's */
+};
+
+enum worker_stop {
+	WORKER_RUN,
+	WORKER_STOP, /* end every flow, then return */
+	WORKER_PARK, /* return as things stand: worker_run will be called again */
 };
 
 struct worker_config {
@@ -45,8 +68,9 @@ struct worker_config {
 	/* Called every now and then from the housekeeping; NULL: never. */
 	void (*progress)(void *user, const struct worker_tally *tally);
 	void *progress_user;
-	bool live; /* packets come in real time: wait for them, and let the clock age flows when none come */
-	volatile sig_atomic_t *stop; /* set to end the loop; NULL: never */
+	uint64_t edition; /* number of the configuration and rules to begin with */
+	bool live;	  /* packets come in real time: wait for them, and let the clock age flows when none come */
+	volatile sig_atomic_t *stop; /* enum worker_stop; NULL: never */
 };
 
 struct worker {
@@ -62,24 +86,66 @@ struct worker {
 	uint64_t now_ns; /* packet time */
 	struct worker_tally tally;
 	uint64_t bursts;
-	unsigned empty;	      /* receives in a row that brought nothing */
-	struct packet ending; /* stands for a flow that ends */
+	unsigned empty; /* receives in a row that brought nothing */
+	uint64_t fragments_dropped;
+	/* what other threads may see or set; by atomic operations only */
+	struct {
+		struct worker_edition *next; /* to be taken over */
+		struct worker_request *request;
+		uint64_t edition; /* number of the one in use */
+		uint64_t turns;	  /* of the loop, so that a stuck worker shows */
+		bool running;
+	} orders;
+	struct worker_request *working; /* the request at hand */
+	struct packet ending;		/* stands for a flow that ends */
 	uint8_t reject_frame[REJECT_FRAME_MAX];
 };
 
 /* Makes the layers. NULL with a message in error (256 bytes). The counters are cleared and must outlive the worker. */
 struct worker *worker_new(const struct worker_config *config, struct counters *counters, char *error);
 /* Receives, judges and settles packets until the input ends or *stop is set; then ends every flow. Returns 0, or what
- * io_receive failed with. */
+ * io_receive failed with. A live worker whose input fails, or that is to park, keeps its flows instead: it may run again,
+ * with another instance (worker_set_io), or be ended by worker_settle. */
 int worker_run(struct worker *worker);
+/* While it does not run: where packets come from now. */
+void worker_set_io(struct worker *worker, struct io *io);
+/* While it does not run: ends every flow. */
+void worker_settle(struct worker *worker);
 void worker_free(struct worker *worker);
 /* What has become of the packets so far, with those that were judged well and then could not be sent among the dropped. Any
  * thread; while the worker runs, the numbers may be a burst apart. */
 struct worker_tally worker_tally(const struct worker *worker);
 
+/* --- orders.c: what other threads want of a worker ------------------------------------------------------------------ */
+
+/* Any thread: the worker takes this edition over soon; worker_edition says when. It must live until then. */
+void worker_publish(struct worker *worker, struct worker_edition *edition);
+/* Number of the edition in use. */
+uint64_t worker_edition(const struct worker *worker);
+/* Any thread: asks, and waits for the answer. 0; -EAGAIN when the worker does not run; -ETIMEDOUT when it did not begin with it
+ * in time (then it never will). */
+int worker_ask(struct worker *worker, struct worker_request *request, uint64_t timeout_ns);
+/* The worker's thread, or whoever holds a worker that does not run. */
+void worker_take_orders(struct worker *worker);
+
+/* An answer of the simplest kind: where the worker stands. */
+struct worker_snapshot {
+	struct worker_request request;
+	struct worker_tally tally;
+	struct counters counters;
+	struct records_stats records;
+};
+/* Fills it in through the worker, which runs: 0, or as worker_ask (unchanged). */
+int worker_snapshot(struct worker *worker, struct worker_snapshot *snapshot, uint64_t timeout_ns);
+/* The same of a worker that does not run. */
+void worker_look(struct worker *worker, struct worker_snapshot *snapshot);
+
 /* --- judge.c: one packet ------------------------------------------------------------------------------------------- */
 
 /* Judges a frame with all its layers; frame->verdict is settled afterwards (passive: it never drops or holds). */
 void judge_frame(struct worker *worker, struct packet *frame);
+/* Around what may drop fragments that were held. */
+void worker_fragments_begin(struct worker *worker);
+void worker_fragments_end(struct worker *worker);
 /* flow_end_cb: final inspection, records, and freeing of what hangs on the flow. */
 void judge_flow_end(void *worker, struct flow *flow, enum flow_end why);

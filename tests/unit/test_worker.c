@@ -196,7 +196,7 @@ static void run_start(struct run *r, bool inline_mode, const char *rules)
 	r->ruleset = sigs_compile(builder, &r->config.sigs);
 	sigs_builder_free(builder);
 	assert_non_null(r->ruleset);
-	r->records = records_open(&r->config, r->dir, false, error);
+	r->records = records_open(&r->config, r->dir, error);
 	assert_non_null(r->records);
 	snprintf(path, sizeof(path), "%s/eve.json", r->dir);
 	assert_int_equal(access(path, R_OK), 0);

@@ -1,0 +1,417 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "daemon.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "notify.h"
+#include "terminal.h"
+
+#define SECOND_NS 1000000000ull
+/* How often the main thread looks after everything. */
+#define TEND_INTERVAL_NS 100000000
+/* A port that is gone is looked for after this, and then ever more seldom. */
+#define RETRY_FIRST_NS	 (SECOND_NS / 2)
+#define RETRY_LONGEST_NS (10 * SECOND_NS)
+
+static uint64_t now_ns(void)
+{
+	struct timespec t;
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * SECOND_NS + (uint64_t)t.tv_nsec;
+}
+
+static uint64_t wall_ns(void)
+{
+	struct timespec t;
+	clock_gettime(CLOCK_REALTIME, &t);
+	return (uint64_t)t.tv_sec * SECOND_NS + (uint64_t)t.tv_nsec;
+}
+
+/* --- opening ----------------------------------------------------------------------------------------------------------- */
+
+static int open_records(struct daemon *d)
+{
+	const struct config *config = &d->edition->config;
+	char path[4096], error[IO_ERROR_MAX];
+	if (mkdir(d->dir, 0755) != 0 && errno != EEXIST) {
+		say_error("%s: %s", d->dir, strerror(errno));
+		return -EINVAL;
+	}
+	if (!records_path(config, d->dir, path, sizeof(path))) {
+		say_error("%s: the path is too long", config->records.filename);
+		return -EINVAL;
+	}
+	const struct journal_config journal = {
+		.path = path,
+		.rotate_bytes = config->records.rotate_bytes,
+		.keep = config->records.keep,
+		.rings = d->lanes.count + 1, /* the last is the main thread's */
+		.ring_bytes = config->records.ring_bytes,
+	};
+	d->journal = journal_open(&journal, error);
+	if (d->journal)
+		d->records = records_attach(config, journal_ring(d->journal, d->lanes.count), error);
+	if (!d->records) {
+		say_error("%s", error);
+		return -EINVAL;
+	}
+	return 0;
+}
+
+static int open_device(struct daemon *d, char *error)
+{
+	d->device = io_device_open(&d->edition->config.live.io, error);
+	if (!d->device)
+		return -errno;
+	if (lanes_attach(&d->lanes, d->device, error) == 0)
+		return 0;
+	char ignored[IO_ERROR_MAX];
+	d->device->ops->close(d->device, true, ignored);
+	d->device = NULL;
+	return -EIO;
+}
+
+int daemon_open(struct daemon *d, const struct common_args *args, const char *dir)
+{
+	char error[IO_ERROR_MAX];
+	d->args = args;
+	d->dir = dir;
+	d->started_ns = now_ns();
+	int rc = notify_open();
+	if (rc != 0)
+		say_warning("the service manager cannot be told: %s", strerror(-rc));
+	d->edition = edition_new(args, 1, false, error);
+	if (!d->edition)
+		return -EINVAL;
+	if (lanes_new(&d->lanes, &d->edition->config) != 0 || open_records(d) != 0)
+		return -EINVAL;
+	if (lanes_open(&d->lanes, &d->edition->config, &d->edition->rules, d->journal, d->edition->number) != 0)
+		return -ENOMEM;
+	if (open_device(d, error) != 0) {
+		say_error("%s", error);
+		return -EIO;
+	}
+	reload_init(&d->reload, args, &d->lanes, d->edition);
+	return 0;
+}
+
+int daemon_start(struct daemon *d)
+{
+	int rc = journal_start(d->journal);
+	if (rc == 0)
+		rc = lanes_start(&d->lanes, NULL, NULL);
+	if (rc != 0)
+		return rc;
+	d->watchdog.interval_ns = notify_watchdog_ns() / 2;
+	d->stats_due_ns = now_ns() + d->edition->config.records.stats_interval_ns;
+	if (!d->args->quiet)
+		fprintf(stderr, "running: %s, %u workers\n", d->device->about, d->lanes.count);
+	notify("READY=1\nSTATUS=%s, %u workers", d->device->about, d->lanes.count);
+	return 0;
+}
+
+/* --- accounts ---------------------------------------------------------------------------------------------------------- */
+
+/* Asks everybody; returns whether all packets add up. */
+static bool take_account(struct daemon *d, struct account *account, unsigned *late)
+{
+	memset(account, 0, sizeof(*account));
+	account->all_ports = d->closed_ports;
+	bool whole = lanes_account(&d->lanes, true, account, late);
+	const struct records_stats own = records_stats(d->records);
+	account->records.written += own.written;
+	account->records.too_big += own.too_big;
+	if (d->device)
+		account->port_count = d->device->ops->ports(d->device, account->ports, IO_PORTS_MAX);
+	for (unsigned i = 0; i < account->port_count; i++)
+		account_add_port(&account->all_ports, &account->ports[i]);
+	return whole;
+}
+
+static bool write_stats(struct daemon *d)
+{
+	struct account *account = malloc(sizeof(*account));
+	if (!account)
+		return true;
+	struct stats_live live = {
+		.account = account,
+		.workers = d->lanes.count,
+		.journal = journal_stats(d->journal),
+		.edition = d->edition->number,
+		.reloads = d->reload.done,
+		.reloads_refused = d->reload.refused,
+	};
+	live.balanced = take_account(d, account, &live.late);
+	record_stats(d->records, wall_ns(), (now_ns() - d->started_ns) / SECOND_NS, &account->counters,
+		     &d->edition->rules.counts, &live);
+	if (!live.balanced)
+		say_error("the packets do not add up: please report this, with the last stats record");
+	free(account);
+	return live.balanced;
+}
+
+/* --- events ------------------------------------------------------------------------------------------------------------ */
+
+static void record_text(struct daemon *d, const char *event, const char *text)
+{
+	struct json *j = record_sensor_begin(d->records, event);
+	if (!j)
+		return;
+	if (text[0])
+		json_string(j, "text", text);
+	record_sensor_end(d->records);
+}
+
+/* The file refuses records, or takes them again: told once each. */
+static void tend_journal(struct daemon *d)
+{
+	struct journal_stats stats = journal_stats(d->journal);
+	if (stats.error == d->journal_error)
+		return;
+	d->journal_error = stats.error;
+	if (stats.error)
+		say_error("records cannot be written (traffic goes on, inspected): %s", strerror(-stats.error));
+	else
+		say_warning("records are written again; %llu were lost so far", (unsigned long long)stats.lost);
+}
+
+/* --- ports that go and come -------------------------------------------------------------------------------------------- */
+
+static void close_device(struct daemon *d, bool leave, bool *good)
+{
+	struct io_port_stats ports[IO_PORTS_MAX];
+	char error[IO_ERROR_MAX] = "";
+	bool closed = lanes_detach(&d->lanes);
+	unsigned count = d->device->ops->ports(d->device, ports, IO_PORTS_MAX);
+	for (unsigned i = 0; i < count; i++)
+		account_add_port(&d->closed_ports, &ports[i]);
+	int rc = d->device->ops->close(d->device, leave, error);
+	d->device = NULL;
+	if (rc != 0)
+		say_error("%s", error[0] ? error : strerror(-rc));
+	*good = closed && rc == 0;
+}
+
+/* All workers stop, and keep their flows. */
+static void lose_port(struct daemon *d, const char *why)
+{
+	unsigned which;
+	bool good;
+	say_error("%s; looking for it from now on", why);
+	record_text(d, "port_lost", why);
+	notify("STATUS=%s", why);
+	lanes_join(&d->lanes, true, &which);
+	close_device(d, true, &good);
+	d->retry.since_ns = now_ns();
+	d->retry.delay_ns = RETRY_FIRST_NS;
+	d->retry.due_ns = d->retry.since_ns + d->retry.delay_ns;
+}
+
+static int regain_port(struct daemon *d)
+{
+	char error[IO_ERROR_MAX];
+	int rc = open_device(d, error);
+	uint64_t now = now_ns();
+	if (rc != 0) {
+		d->retry.delay_ns = d->retry.delay_ns * 2 < RETRY_LONGEST_NS ? d->retry.delay_ns * 2 : RETRY_LONGEST_NS;
+		d->retry.due_ns = now + d->retry.delay_ns;
+		return 0;
+	}
+	double seconds = (double)(now - d->retry.since_ns) / 1e9;
+	say_warning("back after %.1f s: %s", seconds, d->device->about);
+	notify("STATUS=%s, %u workers", d->device->about, d->lanes.count);
+	struct json *j = record_sensor_begin(d->records, "port_regained");
+	if (j) {
+		json_number(j, "seconds", seconds);
+		record_sensor_end(d->records);
+	}
+	return lanes_start(&d->lanes, NULL, NULL);
+}
+
+/* 0 to go on, 1 when the input has ended, -errno. */
+static int tend_device(struct daemon *d)
+{
+	char why[IO_ERROR_MAX + 64];
+	if (!d->device) {
+		lanes_take_orders(&d->lanes);
+		return now_ns() < d->retry.due_ns ? 0 : regain_port(d);
+	}
+	int ended = lanes_ended(&d->lanes);
+	if (ended >= 0) {
+		const struct lane *lane = &d->lanes.items[ended];
+		if (lane->result == 0)
+			return 1;
+		snprintf(why, sizeof(why), "worker %d: %s", ended,
+			 lane->io->error[0] ? lane->io->error : strerror(-lane->result));
+		lose_port(d, why);
+	} else if (d->device->ops->tend(d->device) != 0) {
+		snprintf(why, sizeof(why), "%s", d->device->error);
+		lose_port(d, why);
+	}
+	return 0;
+}
+
+/* --- rules and policy -------------------------------------------------------------------------------------------------- */
+
+static void begin_reload(struct daemon *d)
+{
+	notify("RELOADING=1\nMONOTONIC_USEC=%llu", (unsigned long long)(now_ns() / 1000));
+	int rc = reload_begin(&d->reload);
+	if (rc != 0)
+		say_error("reload: %s", strerror(-rc));
+}
+
+static void tell_reload(struct daemon *d)
+{
+	const struct reload_result *result = &d->reload.result;
+	struct json *j = record_sensor_begin(d->records, result->good ? "reload" : "reload_refused");
+	if (j) {
+		json_uint(j, "edition", d->edition->number);
+		json_number(j, "seconds", result->seconds);
+		if (result->good)
+			json_uint(j, "rules_loaded", result->rules.loaded);
+		if (result->text[0])
+			json_string(j, result->good ? "needs_restart" : "reason", result->text);
+		record_sensor_end(d->records);
+	}
+	if (!result->good)
+		say_error("reload refused, nothing is changed: %s", result->text);
+	else if (result->text[0])
+		say_warning("these options need a restart and keep their values: %s", result->text);
+	if (result->good && !d->args->quiet)
+		fprintf(stderr, "reloaded: %u rules in %.1f s\n", result->rules.loaded, result->seconds);
+	notify("READY=1\nSTATUS=%s", result->good ? "reloaded" : "reload refused, the rules before are in use");
+}
+
+static void tend_reload(struct daemon *d)
+{
+	struct edition *old;
+	bool again = d->reload.again;
+	if (!reload_end(&d->reload, &old))
+		return;
+	d->edition = d->reload.now;
+	if (old) {
+		const struct config *config = &d->edition->config;
+		records_set_config(d->records, config);
+		journal_limits(d->journal, config->records.rotate_bytes, config->records.keep);
+		edition_free(old);
+	}
+	tell_reload(d);
+	if (again)
+		begin_reload(d);
+}
+
+/* --- the watch --------------------------------------------------------------------------------------------------------- */
+
+static void tend_watchdog(struct daemon *d)
+{
+	uint64_t now = now_ns();
+	if (d->watchdog.interval_ns == 0 || now - d->watchdog.fed_ns < d->watchdog.interval_ns)
+		return;
+	/* a worker that hangs starves it */
+	if (lanes_progress(&d->lanes, d->watchdog.turns)) {
+		notify("WATCHDOG=1");
+		d->watchdog.fed_ns = now;
+	}
+}
+
+static int tend(struct daemon *d)
+{
+	int rc = tend_device(d);
+	tend_reload(d);
+	tend_journal(d);
+	tend_watchdog(d);
+	uint64_t interval = d->edition->config.records.stats_interval_ns, now = now_ns();
+	if (interval > 0 && now >= d->stats_due_ns) {
+		write_stats(d);
+		d->stats_due_ns = now + interval;
+	}
+	return rc;
+}
+
+int daemon_watch(struct daemon *d)
+{
+	const struct timespec interval = {.tv_nsec = TEND_INTERVAL_NS};
+	sigset_t signals;
+	sigemptyset(&signals);
+	sigaddset(&signals, SIGINT);
+	sigaddset(&signals, SIGTERM);
+	sigaddset(&signals, SIGHUP);
+	sigaddset(&signals, SIGUSR1);
+	for (;;) {
+		int number = sigtimedwait(&signals, NULL, &interval);
+		if (number == SIGINT || number == SIGTERM)
+			return 0;
+		if (number == SIGHUP)
+			begin_reload(d);
+		if (number == SIGHUP || number == SIGUSR1)
+			journal_reopen(d->journal);
+		int rc = tend(d);
+		if (rc != 0)
+			return rc < 0 ? rc : 0;
+	}
+}
+
+/* --- the end ----------------------------------------------------------------------------------------------------------- */
+
+/* A reload under way is waited for: its thread uses what is about to go. */
+static void settle_reload(struct daemon *d)
+{
+	const struct timespec pause = {.tv_nsec = TEND_INTERVAL_NS / 10};
+	d->reload.again = false;
+	while (reload_is_running(&d->reload)) {
+		lanes_take_orders(&d->lanes);
+		tend_reload(d);
+		nanosleep(&pause, NULL);
+	}
+}
+
+bool daemon_stop(struct daemon *d)
+{
+	unsigned which = 0, late;
+	struct account *account = malloc(sizeof(*account));
+	notify("STOPPING=1");
+	int rc = lanes_join(&d->lanes, false, &which);
+	if (rc != 0)
+		say_error("worker %u: %s", which, strerror(-rc));
+	settle_reload(d);
+	if (!d->device)
+		lanes_settle(&d->lanes); /* they were parked */
+	bool good = write_stats(d) && rc == 0;
+	if (account && take_account(d, account, &late) && account->tally.held > 0) {
+		say_error("%llu fragments are still held: please report this", (unsigned long long)account->tally.held);
+		good = false;
+	}
+	if (account && (!d->args->quiet || !good)) {
+		const struct worker_tally *t = &account->tally;
+		fprintf(stderr, "%llu packets received, %llu forwarded, %llu bypassed, %llu dropped, %llu alerts\n",
+			(unsigned long long)t->received, (unsigned long long)t->forwarded,
+			(unsigned long long)t->bypassed, (unsigned long long)t->dropped, (unsigned long long)t->alerts);
+	}
+	free(account);
+	return good;
+}
+
+bool daemon_close(struct daemon *d)
+{
+	bool good = true;
+	uint64_t lost = 0;
+	if (d->device)
+		close_device(d, false, &good);
+	lanes_free(&d->lanes);
+	records_close(d->records);
+	int rc = journal_close(d->journal, &lost);
+	if (lost > 0)
+		say_error("%llu records were lost%s%s", (unsigned long long)lost, rc ? ": " : "",
+			  rc ? strerror(-rc) : "");
+	edition_free(d->edition);
+	notify_close();
+	return good && rc == 0;
+}

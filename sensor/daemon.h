@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#pragma once
+
+/*
+ * The daemon: what `sekisho run` is made of, and its life from the opened device to the last account. One thread, the main
+ * one; the threads that it starts are the lanes' (workers), the journal's (the record file), and for a moment a reload's.
+ */
+
+#include "command.h"
+#include "eve_stats.h"
+#include "journal.h"
+#include "lanes.h"
+#include "reload.h"
+
+struct daemon {
+	const struct common_args *args;
+	const char *dir;	  /* of records */
+	struct edition *edition;  /* configuration and rules in use */
+	struct io_device *device; /* NULL while a port is gone */
+	struct journal *journal;
+	struct records *records; /* of the main thread */
+	struct lanes lanes;
+	struct reload reload;
+	uint64_t started_ns; /* as all times here: CLOCK_MONOTONIC */
+	uint64_t stats_due_ns;
+	struct {
+		uint64_t since_ns, due_ns, delay_ns;
+	} retry;			   /* while a port is gone */
+	struct io_port_stats closed_ports; /* sums of devices that are closed */
+	int journal_error;		   /* as last told */
+	struct {
+		uint64_t interval_ns, fed_ns;
+		uint64_t turns[IO_WORKERS_MAX];
+	} watchdog;
+};
+
+/* Reads configuration and rules, opens record file and device, makes the workers. 0 or -errno (told already); daemon_close is due
+ * either way. */
+int daemon_open(struct daemon *daemon, const struct common_args *args, const char *dir);
+/* Starts all threads. 0 or -errno (told already). */
+int daemon_start(struct daemon *daemon);
+/* Until a signal ends it, or the input ends: looks after everything. 0 or -errno. */
+int daemon_watch(struct daemon *daemon);
+/* Ends all threads and flows, writes the last account. False when something did not add up. */
+bool daemon_stop(struct daemon *daemon);
+bool daemon_close(struct daemon *daemon);
