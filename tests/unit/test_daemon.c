@@ -1,0 +1,454 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The daemon's life on a device that never falls silent: rules change under load and nothing gets through, ports go and
+ * come, what is wrong changes nothing, and at the end every packet is accounted for.
+ */
+#include <pthread.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "daemon.h"
+#include "live_device.h"
+#include "terminal.h"
+
+#define WORKERS 2
+
+static char dir[64], rules_path[128], config_path[128], eve_path[128];
+
+struct fixture {
+	struct common_args args;
+	struct daemon *daemon;
+	pthread_t thread;
+	int watched;
+};
+
+static void write_file(const char *path, const char *text)
+{
+	FILE *file = fopen(path, "w");
+	assert_non_null(file);
+	fputs(text, file);
+	assert_int_equal(fclose(file), 0);
+}
+
+/* The rules of live_device.h and `more` others that never match, so that there is something to compile and to free. */
+static void write_rules(unsigned more, const char *extra)
+{
+	FILE *file = fopen(rules_path, "w");
+	assert_non_null(file);
+	fputs(LIVE_RULES, file);
+	for (unsigned i = 0; i < more; i++)
+		fprintf(file, "alert tcp any any -> any any (msg:\"other %u\"; content:\"never-%u-seen\"; sid:%u;)\n",
+			i, i * 7919, 1000 + i);
+	fputs(extra, file);
+	assert_int_equal(fclose(file), 0);
+}
+
+static void write_config(const char *more)
+{
+	char text[2048];
+	snprintf(text, sizeof(text),
+		 "rule-files: [%s]\ncache-dir: none\nworkers: %u\ncpus: \"\"\n"
+		 "flow:\n  memcap: 64mb\nstream:\n  checksum-validation: no\n  memcap: 32mb\n  reassembly:\n    "
+		 "memcap: 32mb\n"
+		 "app-layer:\n  memcap: 8mb\n%s",
+		 rules_path, WORKERS, more);
+	write_file(config_path, text);
+}
+
+static int set_up(void **state)
+{
+	struct fixture *f = calloc(1, sizeof(*f));
+	memset(&live, 0, sizeof(live));
+	live.pause_us = 1000;
+	snprintf(dir, sizeof(dir), "/tmp/sekisho-daemon-XXXXXX");
+	assert_non_null(mkdtemp(dir));
+	snprintf(rules_path, sizeof(rules_path), "%s/test.rules", dir);
+	snprintf(config_path, sizeof(config_path), "%s/sekisho.yaml", dir);
+	snprintf(eve_path, sizeof(eve_path), "%s/eve.json", dir);
+	write_rules(0, "");
+	write_config("");
+	f->args = (struct common_args){.config_path = config_path, .inline_mode = true, .quiet = true};
+	*state = f;
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	char command[128];
+	snprintf(command, sizeof(command), "rm -r %s", dir);
+	free(*state);
+	return system(command);
+}
+
+static void *watch_main(void *user)
+{
+	struct fixture *f = user;
+	f->watched = daemon_watch(f->daemon);
+	return NULL;
+}
+
+static void start(struct fixture *f)
+{
+	f->daemon = calloc(1, sizeof(*f->daemon));
+	assert_int_equal(daemon_open(f->daemon, &f->args, dir), 0);
+	assert_int_equal(daemon_start(f->daemon), 0);
+	assert_int_equal(pthread_create(&f->thread, NULL, watch_main, f), 0);
+}
+
+/* Ends it by SIGTERM; all accounts must be good. */
+static void stop(struct fixture *f)
+{
+	kill(getpid(), SIGTERM);
+	pthread_join(f->thread, NULL);
+	assert_int_equal(f->watched, 0);
+	assert_true(daemon_stop(f->daemon));
+	assert_true(daemon_close(f->daemon));
+	free(f->daemon);
+}
+
+static bool wait_until(bool (*holds)(const void *what), const void *what, unsigned ms)
+{
+	for (; ms > 0 && !holds(what); ms -= 5 < ms ? 5 : ms)
+		live_pause(5000);
+	return holds(what);
+}
+
+static bool has_grown(const void *what)
+{
+	const uint64_t *const *pair = what;
+	return __atomic_load_n(pair[0], __ATOMIC_RELAXED) > *pair[1];
+}
+
+/* Asks for a reload by SIGHUP and waits for its end. */
+static void reload(struct fixture *f, bool good)
+{
+	const uint64_t *count = good ? &f->daemon->reload.done : &f->daemon->reload.refused;
+	const uint64_t before = *count;
+	const uint64_t *const pair[2] = {count, &before};
+	kill(getpid(), SIGHUP);
+	assert_true(wait_until(has_grown, pair, 20000));
+}
+
+static struct live_totals totals(void)
+{
+	struct live_totals sum = {0};
+	for (unsigned w = 0; w < WORKERS; w++) {
+		const struct live_totals *t = &live.totals[w];
+		sum.received += t->received;
+		sum.forwarded += t->forwarded;
+		sum.dropped += t->dropped;
+		sum.shunted += t->shunted;
+		for (unsigned k = 0; k < LIVE_KINDS; k++) {
+			sum.forwarded_of[k] += t->forwarded_of[k];
+			sum.dropped_of[k] += t->dropped_of[k];
+		}
+	}
+	return sum;
+}
+
+static bool has_received(const void *what)
+{
+	return totals().received > *(const uint64_t *)what;
+}
+
+static void wait_for_packets(uint64_t more)
+{
+	uint64_t goal = totals().received + more;
+	assert_true(wait_until(has_received, &goal, 20000));
+}
+
+/* Every packet got the verdict that is right for it. */
+static void assert_nothing_got_through(void)
+{
+	const struct live_totals t = totals();
+	assert_true(t.received > 0);
+	assert_int_equal(t.received, t.forwarded + t.dropped);
+	assert_int_equal(t.forwarded_of[LIVE_ATTACK], 0);
+	assert_int_equal(t.forwarded_of[LIVE_SPLIT_END], 0);
+	assert_int_equal(t.forwarded_of[LIVE_NEEDS_LOGIN], 0);
+	assert_int_equal(t.dropped_of[LIVE_PLAIN], 0);
+	assert_int_equal(t.dropped_of[LIVE_HANDSHAKE], 0);
+	assert_int_equal(t.dropped_of[LIVE_SPLIT_BEGIN], 0);
+	assert_int_equal(t.dropped_of[LIVE_LOGIN], 0);
+	assert_true(t.dropped_of[LIVE_ATTACK] > 0 && t.dropped_of[LIVE_SPLIT_END] > 0 &&
+		    t.dropped_of[LIVE_NEEDS_LOGIN] > 0);
+}
+
+/* How many lines of the records hold this text. */
+static unsigned records_with(const char *text)
+{
+	FILE *file = fopen(eve_path, "r");
+	char *line = NULL;
+	size_t size = 0;
+	unsigned count = 0;
+	assert_non_null(file);
+	while (getline(&line, &size, file) > 0)
+		count += strstr(line, text) != NULL;
+	free(line);
+	fclose(file);
+	return count;
+}
+
+static size_t resident_bytes(void)
+{
+	FILE *file = fopen("/proc/self/statm", "r");
+	unsigned long size = 0, resident = 0;
+	assert_int_equal(fscanf(file, "%lu %lu", &size, &resident), 2);
+	fclose(file);
+	return resident * (size_t)sysconf(_SC_PAGESIZE);
+}
+
+/* --- tests ------------------------------------------------------------------------------------------------------------- */
+
+static void every_packet_is_judged_and_accounted_for(void **state)
+{
+	struct fixture *f = *state;
+	write_config("records:\n  sensor-name: gate-1\n  stats-interval: 200ms\n");
+	start(f);
+	wait_for_packets(20000);
+	live_pause(500000);
+	stop(f);
+	assert_nothing_got_through();
+	assert_true(records_with("\"event_type\":\"stats\"") >= 3);
+	assert_int_equal(records_with("\"balanced\":false"), 0);
+	/* two ports: what the device says of them is in the sums */
+	assert_true(records_with("\"kernel_drops\":6,\"bypassed\":10,\"refused\":14") >= 3);
+	assert_true(records_with("\"in_iface\":\"port1\"") > 0);
+	assert_int_equal(records_with("\"host\":\"gate-1\""), records_with("\"event_type\""));
+	assert_int_equal(records_with("\"pcap_cnt\""), 0);
+}
+
+#define RELOADS 50
+
+static void nothing_gets_through_while_rules_change(void **state)
+{
+	struct fixture *f = *state;
+	write_config("records:\n  types: [stats, anomaly]\n");
+	live.pause_us = 3000; /* each attack is a flow of its own: they must have room */
+	start(f);
+	wait_for_packets(2000);
+	for (unsigned i = 0; i < RELOADS; i++) {
+		write_rules(i % 2 ? 300 : 500, "");
+		reload(f, true);
+		wait_for_packets(500);
+	}
+	stop(f);
+	assert_nothing_got_through();
+	assert_int_equal(records_with("\"event\":\"reload\""), RELOADS);
+	assert_int_equal(records_with("\"event\":\"reload_refused\""), 0);
+}
+
+static void memory_returns_to_its_level_after_reloads(void **state)
+{
+	struct fixture *f = *state;
+	size_t before = 0;
+#ifdef __SANITIZE_ADDRESS__
+	skip(); /* it keeps what was freed */
+#endif
+	write_rules(2000, "");
+	start(f);
+	wait_for_packets(1000);
+	live.paused = true;
+	for (unsigned i = 0; i < 25; i++) {
+		reload(f, true);
+		if (i == 4)
+			before = resident_bytes();
+	}
+	/* one set of these is some 8 MB */
+	assert_in_range(resident_bytes(), 0, before + (4u << 20));
+	stop(f);
+}
+
+static void what_is_wrong_changes_nothing(void **state)
+{
+	struct fixture *f = *state;
+	start(f);
+	wait_for_packets(1000);
+	write_rules(0, "drop udp any any -> any any (content:\"nothing\"; nonsense:1; sid:9;)\n");
+	reload(f, false);
+	assert_non_null(strstr(f->daemon->reload.result.text, "test.rules:5: "));
+	unlink(rules_path);
+	reload(f, false);
+	assert_non_null(strstr(f->daemon->reload.result.text, "No such file"));
+	write_rules(0, "");
+	write_config("nonsense: yes\n");
+	reload(f, false);
+	assert_non_null(strstr(f->daemon->reload.result.text, "nonsense"));
+	wait_for_packets(1000);
+	write_config("");
+	reload(f, true);
+	wait_for_packets(1000);
+	stop(f);
+	assert_nothing_got_through();
+	assert_int_equal(records_with("\"event\":\"reload_refused\""), 3);
+}
+
+static void new_rules_hold_for_flows_that_are_there(void **state)
+{
+	struct fixture *f = *state;
+	start(f);
+	wait_for_packets(1000);
+	assert_int_equal(totals().dropped_of[LIVE_PLAIN], 0);
+	write_rules(0, "drop udp any any -> any any (content:\"nothing to see\"; sid:5;)\n");
+	reload(f, true);
+	uint64_t forwarded = totals().forwarded_of[LIVE_PLAIN];
+	wait_for_packets(2000);
+	live_pause(50000);
+	/* those of the burst in which it changed may still have been counted after */
+	assert_true(totals().forwarded_of[LIVE_PLAIN] - forwarded <= WORKERS * IO_BURST_MAX);
+	assert_true(totals().dropped_of[LIVE_PLAIN] > 0);
+	write_rules(0, "");
+	reload(f, true);
+	forwarded = totals().forwarded_of[LIVE_PLAIN];
+	wait_for_packets(2000);
+	assert_true(totals().forwarded_of[LIVE_PLAIN] > forwarded);
+	stop(f);
+}
+
+static void options_that_need_a_restart_are_named_and_kept(void **state)
+{
+	struct fixture *f = *state;
+	start(f);
+	write_config("afxdp:\n  ring-size: 128\nrecords:\n  types: [stats]\n  filename: other.json\n");
+	reload(f, true);
+	assert_string_equal(f->daemon->reload.result.text, "records.filename, afxdp.ring-size");
+	assert_string_equal(f->daemon->edition->config.records.filename, "eve.json");
+	assert_int_equal(f->daemon->edition->config.records.types.count, 1);
+	wait_for_packets(1000);
+	stop(f);
+	assert_nothing_got_through();
+}
+
+static bool is_back(const void *what)
+{
+	return live.opened > *(const unsigned *)what;
+}
+
+static void flows_outlive_a_port_that_goes(void **state)
+{
+	struct fixture *f = *state;
+	start(f);
+	wait_for_packets(1000);
+	for (unsigned i = 0; i < 2; i++) {
+		const unsigned opened = live.opened;
+		live.gone = true;
+		live_pause(300000);
+		if (i == 1)
+			reload(f, true); /* while nobody runs */
+		uint64_t received = totals().received;
+		live_pause(100000);
+		assert_int_equal(totals().received, received);
+		live.gone = false;
+		assert_true(wait_until(is_back, &opened, 15000));
+		wait_for_packets(1000);
+	}
+	stop(f);
+	/* the login was before: its flow is still known */
+	assert_nothing_got_through();
+	assert_int_equal(records_with("\"event\":\"port_lost\""), 2);
+	assert_int_equal(records_with("\"event\":\"port_regained\""), 2);
+	assert_int_equal(records_with("\"balanced\":false"), 0);
+}
+
+static void it_ends_in_order_while_a_port_is_gone(void **state)
+{
+	struct fixture *f = *state;
+	start(f);
+	wait_for_packets(1000);
+	live.gone = true;
+	live_pause(300000);
+	stop(f);
+	live.gone = false;
+	assert_nothing_got_through();
+	assert_true(records_with("\"event_type\":\"flow\"") > 0);
+}
+
+static int listen_at(const char *path)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	snprintf(address.sun_path, sizeof(address.sun_path), "%.100s", path);
+	int fd = socket(AF_UNIX, SOCK_DGRAM, 0);
+	const struct timeval patience = {.tv_sec = 5};
+	assert_true(fd >= 0);
+	assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof(address)), 0);
+	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
+	return fd;
+}
+
+static bool manager_hears(int fd, const char *what, unsigned messages)
+{
+	char text[1024];
+	for (; messages > 0; messages--) {
+		ssize_t n = recv(fd, text, sizeof(text) - 1, 0);
+		if (n < 0)
+			return false;
+		text[n] = '\0';
+		if (strncmp(text, what, strlen(what)) == 0)
+			return true;
+	}
+	return false;
+}
+
+static void the_service_manager_is_told(void **state)
+{
+	struct fixture *f = *state;
+	char path[128], text[1024];
+	snprintf(path, sizeof(path), "%s/notify", dir);
+	int fd = listen_at(path);
+	setenv("NOTIFY_SOCKET", path, 1);
+	setenv("WATCHDOG_USEC", "400000", 1);
+	start(f);
+	assert_true(manager_hears(fd, "READY=1", 1));
+	assert_true(manager_hears(fd, "WATCHDOG=1", 3));
+	reload(f, true);
+	assert_true(manager_hears(fd, "RELOADING=1\nMONOTONIC_USEC=", 10));
+	assert_true(manager_hears(fd, "READY=1", 10));
+	/* a worker hangs: the manager hears no more */
+	live.hang = true;
+	live_pause(400000);
+	while (recv(fd, text, sizeof(text), MSG_DONTWAIT) > 0)
+		;
+	live_pause(600000);
+	assert_int_equal(recv(fd, text, sizeof(text), MSG_DONTWAIT), -1);
+	live.hang = false;
+	assert_true(manager_hears(fd, "WATCHDOG=1", 10));
+	stop(f);
+	assert_true(manager_hears(fd, "STOPPING=1", 10));
+	unsetenv("NOTIFY_SOCKET");
+	unsetenv("WATCHDOG_USEC");
+	close(fd);
+}
+
+#define CASE(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
+
+int main(void)
+{
+	sigset_t signals;
+	sigemptyset(&signals);
+	sigaddset(&signals, SIGINT);
+	sigaddset(&signals, SIGTERM);
+	sigaddset(&signals, SIGHUP);
+	sigaddset(&signals, SIGUSR1);
+	pthread_sigmask(SIG_BLOCK, &signals, NULL);
+	progress_silence();
+	const struct CMUnitTest tests[] = {
+		CASE(every_packet_is_judged_and_accounted_for),
+		CASE(nothing_gets_through_while_rules_change),
+		CASE(memory_returns_to_its_level_after_reloads),
+		CASE(what_is_wrong_changes_nothing),
+		CASE(new_rules_hold_for_flows_that_are_there),
+		CASE(options_that_need_a_restart_are_named_and_kept),
+		CASE(flows_outlive_a_port_that_goes),
+		CASE(it_ends_in_order_while_a_port_is_gone),
+		CASE(the_service_manager_is_told),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
