@@ -12,9 +12,27 @@ bool account_balances(const struct worker_tally *t, const struct counters *count
 	return !inline_mode || (t->dropped == reasons && counters->drop[DROP_NONE] == 0);
 }
 
-void account_add(struct account *a, const struct worker_tally *t, const struct counters *counters,
-		 const struct records_stats *records)
+static void worst(unsigned *all, unsigned one)
 {
+	if (one > *all)
+		*all = one;
+}
+
+static void add_overload(struct overload_state *sum, const struct overload_state *one)
+{
+	sum->steps_up += one->steps_up;
+	sum->steps_down += one->steps_down;
+	sum->flows += one->flows;
+	worst(&sum->step, one->step);
+	worst(&sum->busy_permille, one->busy_permille);
+	worst(&sum->backlog_permille, one->backlog_permille);
+}
+
+void account_add(struct account *a, const struct worker_snapshot *snapshot)
+{
+	const struct worker_tally *t = &snapshot->tally;
+	const struct counters *counters = &snapshot->counters;
+	const struct records_stats *records = &snapshot->records;
 	struct worker_tally *sum = &a->tally;
 	sum->received += t->received;
 	sum->bytes += t->bytes;
@@ -33,6 +51,7 @@ void account_add(struct account *a, const struct worker_tally *t, const struct c
 	a->records.written += records->written;
 	a->records.lost += records->lost;
 	a->records.too_big += records->too_big;
+	add_overload(&a->overload, &snapshot->overload);
 }
 
 void account_add_port(struct io_port_stats *sum, const struct io_port_stats *port)

@@ -17,6 +17,7 @@ struct account {
 	struct records_stats records;
 	struct io_port_stats ports[IO_PORTS_MAX];
 	unsigned port_count;
+	struct overload_state overload; /* sums; step, busy and backlog are those of the worst worker */
 	struct io_port_stats all_ports; /* their sums, with those of devices that are closed */
 };
 
@@ -24,6 +25,5 @@ struct account {
  * reason. `counters` are the same worker's, or the sums of the same workers. */
 bool account_balances(const struct worker_tally *tally, const struct counters *counters, bool inline_mode);
 
-void account_add(struct account *account, const struct worker_tally *tally, const struct counters *counters,
-		 const struct records_stats *records);
+void account_add(struct account *account, const struct worker_snapshot *snapshot);
 void account_add_port(struct io_port_stats *sum, const struct io_port_stats *port);

@@ -45,6 +45,16 @@ int common_option(int c, const char *arg, struct common_args *args)
 	}
 }
 
+/* Whether an earlier --set named the same option: of a list each gives one value. */
+static bool named_before(const struct arg_list *sets, size_t at)
+{
+	size_t len = strcspn(sets->items[at], "=") + 1;
+	for (size_t i = 0; i < at; i++)
+		if (strncmp(sets->items[i], sets->items[at], len) == 0)
+			return true;
+	return false;
+}
+
 int common_config_why(const struct common_args *args, struct config *config, char *why)
 {
 	char error[CONFIG_ERROR_MAX] = "out of memory";
@@ -52,7 +62,7 @@ int common_config_why(const struct common_args *args, struct config *config, cha
 	if (rc == 0 && args->config_path)
 		rc = config_load(config, args->config_path, error);
 	for (size_t i = 0; i < args->sets.count && rc == 0; i++)
-		rc = config_set(config, args->sets.items[i], error);
+		rc = (named_before(&args->sets, i) ? config_add : config_set)(config, args->sets.items[i], error);
 	if (rc == 0 && args->no_checksums)
 		config->checksum_validation = false;
 	if (rc == 0)

@@ -28,6 +28,7 @@ int config_init(struct config *config, bool inline_mode)
 	app_config_defaults(&config->app, inline_mode);
 	sigs_options_defaults(&config->sigs, inline_mode);
 	config->checksum_validation = true;
+	config->encryption_handling = ENCRYPTION_TRACK_ONLY;
 	config->policy = POLICY_AUTO;
 	config->policy_midstream = config->policy_stream_memcap = config->policy_flow_memcap = POLICY_AUTO;
 	config->policy_defrag_memcap = config->policy_app_error = config->policy_app_memcap = POLICY_AUTO;
@@ -325,7 +326,7 @@ close_file:
 	return rc;
 }
 
-int config_set(struct config *config, const char *assignment, char error[static CONFIG_ERROR_MAX])
+static int assign(struct config *config, const char *assignment, bool add, char *error)
 {
 	const char *equals = strchr(assignment, '=');
 	char name[CONFIG_NAME_MAX];
@@ -342,13 +343,23 @@ int config_set(struct config *config, const char *assignment, char error[static 
 	}
 	if (option->offset == offsetof(struct config, policy_midstream))
 		config->midstream_policy_set = true;
-	if (option->type == OPTION_LIST)
+	if (option->type == OPTION_LIST && !add)
 		string_list_clear((struct string_list *)((char *)config + option->offset));
 	char why[CONFIG_ERROR_MAX];
 	int rc = option_parse(option, config, equals + 1, why);
 	if (rc == -EINVAL)
 		snprintf(error, CONFIG_ERROR_MAX, "--set %.300s", why);
 	return rc;
+}
+
+int config_set(struct config *config, const char *assignment, char error[static CONFIG_ERROR_MAX])
+{
+	return assign(config, assignment, false, error);
+}
+
+int config_add(struct config *config, const char *assignment, char error[static CONFIG_ERROR_MAX])
+{
+	return assign(config, assignment, true, error);
 }
 
 /* --- what depends on other options ---------------------------------------------------------------------------------- */
@@ -392,6 +403,7 @@ int config_finish(struct config *config, char error[static CONFIG_ERROR_MAX])
 	config->stream.memcap_policy = settle(config, config->policy_stream_memcap, true, false);
 	config->flow.memcap_policy = settle(config, config->policy_flow_memcap, false, false);
 	config->defrag.memcap_policy = settle(config, config->policy_defrag_memcap, false, false);
+	config->app.inspect_encrypted = config->encryption_handling == ENCRYPTION_FULL;
 	config->app.error_policy = settle(config, config->policy_app_error, true, false);
 	config->app.memcap_policy = settle(config, config->policy_app_memcap, true, false);
 	return 0;

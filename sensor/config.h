@@ -41,6 +41,13 @@ struct config_vars {
 
 enum drop_flows { DROP_FLOWS_ALL, DROP_FLOWS_START };
 
+/* What becomes of a session once it is encrypted. */
+enum encryption_handling {
+	ENCRYPTION_BYPASS,     /* the flow is bypassed, in the backend where that can */
+	ENCRYPTION_TRACK_ONLY, /* it is followed, its payload not inspected */
+	ENCRYPTION_FULL,       /* inspected as any other */
+};
+
 struct records_config {
 	char *filename;
 	char *sensor_name;
@@ -69,8 +76,9 @@ struct live_config {
 	struct io_device_config io; /* its lists and strings point to the ones below once config_finish was called */
 	struct string_list afxdp_ports, dpdk_ports, nfq_chains;
 	char *dpdk_eal;
-	uint32_t workers; /* 0: as many as there are processors in `cpus`, or online */
-	char *cpus;	  /* "1-3,5": worker n is pinned to the n-th; "": all that this process may use */
+	uint32_t workers;    /* 0: as many as there are processors in `cpus`, or online */
+	int overload_policy; /* enum overload_policy */
+	char *cpus;	     /* "1-3,5": worker n is pinned to the n-th; "": all that this process may use */
 };
 
 /* enum exception_policy, or this: what the mode suggests (drop the flow inline, ignore when passive). */
@@ -99,6 +107,7 @@ struct config {
 	struct flow_config flow;
 	struct stream_config stream;
 	struct app_config app;
+	int encryption_handling; /* enum encryption_handling */
 	struct sigs_options sigs;
 	struct records_config records;
 	struct live_config live;
@@ -110,7 +119,8 @@ void config_free(struct config *config);
 
 /* Reads a file over the defaults. 0, or -errno after `error` was filled with "file:line: what is wrong". */
 int config_load(struct config *config, const char *path, char error[static CONFIG_ERROR_MAX]);
-/* "name=value", as the command line gives it. A list takes one value. */
+/* "name=value", as the command line gives it. A list becomes that one value, or, with config_add, gets it in addition. */
+int config_add(struct config *config, const char *assignment, char error[static CONFIG_ERROR_MAX]);
 int config_set(struct config *config, const char *assignment, char error[static CONFIG_ERROR_MAX]);
 /* Settles what depends on other options (policies). To be called once, after all was read. 0 or -EINVAL. */
 int config_finish(struct config *config, char error[static CONFIG_ERROR_MAX]);

@@ -391,9 +391,9 @@ bool daemon_stop(struct daemon *d)
 	}
 	if (account && (!d->args->quiet || !good)) {
 		const struct worker_tally *t = &account->tally;
-		fprintf(stderr, "%llu packets received, %llu forwarded, %llu bypassed, %llu dropped, %llu alerts\n",
+		fprintf(stderr, "%llu packets received, %llu forwarded, %llu dropped, %llu bypassed, %llu alerts\n",
 			(unsigned long long)t->received, (unsigned long long)t->forwarded,
-			(unsigned long long)t->bypassed, (unsigned long long)t->dropped, (unsigned long long)t->alerts);
+			(unsigned long long)t->dropped, (unsigned long long)t->bypassed, (unsigned long long)t->alerts);
 	}
 	free(account);
 	return good;

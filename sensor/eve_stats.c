@@ -139,6 +139,18 @@ static void put_ports(struct json *j, const struct account *account)
 	json_close(j);
 }
 
+static void put_overload(struct json *j, const struct overload_state *s)
+{
+	json_object(j, "overload");
+	json_uint(j, "step", s->step);
+	json_uint(j, "steps_up", s->steps_up);
+	json_uint(j, "steps_down", s->steps_down);
+	json_uint(j, "flows_uninspected", s->flows);
+	json_number(j, "busy", (double)s->busy_permille / 1000);
+	json_number(j, "backlog", (double)s->backlog_permille / 1000);
+	json_close(j);
+}
+
 static void put_live(struct json *j, const struct stats_live *live)
 {
 	json_object(j, "jsig");
@@ -148,6 +160,7 @@ static void put_live(struct json *j, const struct stats_live *live)
 	put_packets(j, live);
 	put_records(j, live);
 	put_ports(j, live->account);
+	put_overload(j, &live->account->overload);
 	json_object(j, "rules");
 	json_uint(j, "edition", live->edition);
 	json_uint(j, "reloads", live->reloads);

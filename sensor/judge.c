@@ -57,12 +57,12 @@ static bool find_flow(struct worker *w, struct packet *pkt, struct judgement *ju
 		packet_drop(pkt, DROP_FLOW_DROP);
 		return false;
 	}
-	if (flow->flags & FLOW_BYPASS) {
-		pkt->flags |= PACKET_NO_INSPECT;
-		pkt->root->flags |= PACKET_BYPASSED;
-		return false;
-	}
-	return true;
+	if (!(flow->flags & FLOW_BYPASS) && !w->overload.watching)
+		return true;
+	bool passed_by = bypass_packet(w, pkt, &full);
+	if (full)
+		return policy_apply_exception(pkt, w->c.config->flow.memcap_policy, DROP_FLOW_MEMCAP, judgement);
+	return !passed_by;
 }
 
 /* Stream and application layer. False when the packet must not go to the signatures. */
@@ -212,6 +212,8 @@ static void judge_packet(struct worker *w, struct packet *pkt)
 	write_records(w, pkt, result, &judgement);
 	if (judgement.reject != REJECT_NONE)
 		send_rejects(w, pkt, judgement.reject);
+	if (pkt->flow && pkt->flow->flags & (FLOW_BYPASS | FLOW_NO_PAYLOAD))
+		bypass_settle(w, pkt);
 	if (pkt->flow && pkt->flow->tcp && pkt->flow->state == FLOW_CLOSED)
 		settle_if_closed(w, pkt->flow);
 }

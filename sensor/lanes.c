@@ -90,6 +90,7 @@ int lanes_open(struct lanes *lanes, const struct config *config, const struct ru
 			.ruleset = rules->ruleset,
 			.env = &rules->env,
 			.edition = edition,
+			.index = i,
 			.live = true,
 			.stop = &lanes->stop,
 		};
@@ -255,7 +256,7 @@ bool lanes_account(struct lanes *lanes, bool inline_mode, struct account *accoun
 		else if (worker_snapshot(lane->worker, seen, SNAPSHOT_PATIENCE_NS) != 0)
 			++*late;
 		whole = account_balances(&seen->tally, &seen->counters, inline_mode) && whole;
-		account_add(account, &seen->tally, &seen->counters, &seen->records);
+		account_add(account, seen);
 	}
 	return whole;
 }

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "config.h"
+#include "overload.h"
 
 #define KIB	   (1ull << 10)
 #define MIB	   (1ull << 20)
@@ -57,6 +58,20 @@ static const struct option_choice xdp_modes[] = {
 	{"auto", IO_XDP_AUTO},
 	{"native", IO_XDP_NATIVE},
 	{"generic", IO_XDP_GENERIC},
+	{NULL, 0},
+};
+
+static const struct option_choice overload_policies[] = {
+	{"heavy", OVERLOAD_HEAVY},
+	{"new", OVERLOAD_NEW},
+	{"none", OVERLOAD_NONE},
+	{NULL, 0},
+};
+
+static const struct option_choice encryption_handlings[] = {
+	{"bypass", ENCRYPTION_BYPASS},
+	{"track-only", ENCRYPTION_TRACK_ONLY},
+	{"full", ENCRYPTION_FULL},
 	{NULL, 0},
 };
 
@@ -186,6 +201,13 @@ const struct config_option config_options[] = {
 	{"app-layer.protocols.http.decompressed-limit", OPTION_BYTES64, AT(app.decompressed_max_bytes), 64 * KIB,
 	 16 * GIB, NULL, "bytes", "what one body may unpack to"},
 
+	{"app-layer.protocols.tls.encryption-handling", OPTION_CHOICE, AT(encryption_handling), 0, 0,
+	 encryption_handlings, NULL,
+	 "a session that is encrypted: bypass forwards it without a look, in the backend where that can; track-only "
+	 "follows it "
+	 "without inspecting its payload; full inspects on",
+	 true},
+
 	{"detect.raise-alerts", OPTION_BOOL, AT(sigs.raise_alerts), 0, 0, NULL, NULL,
 	 "inline: an alert whose jsig_block is always acts as a drop", true},
 	{"detect.packet-alert-max", OPTION_U16, AT(sigs.alerts_max), 1, SIGS_MATCHES_MAX, NULL, NULL,
@@ -241,6 +263,11 @@ const struct config_option config_options[] = {
 	 "run: threads that judge packets; 0 is one for each processor of cpus"},
 	{"cpus", OPTION_STRING, AT(live.cpus), 0, 0, NULL, NULL,
 	 "run: processors of the workers, as 1-3,5; \"\" is all that the sensor may use"},
+	{"overload.policy", OPTION_CHOICE, AT(live.overload_policy), 0, 0, overload_policies, NULL,
+	 "run: what goes uninspected, in steps, when workers cannot keep up: the heaviest flows and then new ones; new "
+	 "flows; or "
+	 "none, and the queues overflow",
+	 true},
 	{"afxdp.ports", OPTION_LIST, AT(live.afxdp_ports), 0, 0, NULL, NULL,
 	 "interfaces in pairs: what comes in at the first leaves by the second, and the other way round"},
 	{"afxdp.mode", OPTION_CHOICE, AT(live.io.afxdp.mode), 0, 0, xdp_modes, NULL,

@@ -34,6 +34,7 @@ static void take_edition(struct worker *w, struct worker_edition *edition)
 	defrag_configure(w->defrag, &config->defrag);
 	app_engine_configure(w->apps, &app);
 	records_set_config(w->c.records, config);
+	w->overload.policy = config->live.overload_policy;
 	w->c.config = config;
 	w->c.ruleset = edition->ruleset;
 	__atomic_store_n(&w->orders.next, NULL, __ATOMIC_RELAXED);
@@ -110,6 +111,7 @@ static bool take_snapshot(struct worker *w, struct worker_request *request)
 	snapshot->tally = worker_tally(w);
 	snapshot->counters = *w->counters;
 	snapshot->records = records_stats(w->c.records);
+	snapshot->overload = w->overload.state;
 	return true;
 }
 

@@ -8,6 +8,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "eve_stats.h"
+
 /* Incomplete datagrams and idle flows that are looked at in one burst: some times what one burst can bring, so that ageing
  * keeps up with any rate and never stalls the burst. */
 #define EXPIRE_DATAGRAMS 16
@@ -148,11 +150,38 @@ static void recycle_fragments(struct worker *w, uint64_t now_ns, unsigned budget
 	worker_fragments_end(w);
 }
 
+static uint64_t monotonic_ns(void)
+{
+	struct timespec t;
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+static void record_overload(struct worker *w, int change)
+{
+	const struct overload_state *s = &w->overload.state;
+	struct json *j = record_sensor_begin(w->c.records, change > 0 ? "overload" : "overload_eased");
+	if (!j)
+		return;
+	json_uint(j, "worker", w->c.index);
+	json_string(j, "policy", overload_policy_name(w->overload.policy));
+	json_uint(j, "step", s->step);
+	json_number(j, "busy", (double)s->busy_permille / 1000);
+	json_number(j, "backlog", (double)s->backlog_permille / 1000);
+	json_uint(j, "flows_uninspected", s->flows);
+	record_sensor_end(w->c.records);
+}
+
 static void housekeep(struct worker *w)
 {
 	w->bursts++;
 	recycle_fragments(w, w->now_ns, EXPIRE_DATAGRAMS);
 	flow_expire(w->flows, w->now_ns, EXPIRE_FLOWS);
+	if (w->c.live) {
+		int change = overload_turned(&w->overload, w->c.io, monotonic_ns());
+		if (change != 0)
+			record_overload(w, change);
+	}
 	__atomic_store_n(&w->orders.turns, w->bursts, __ATOMIC_RELAXED);
 	worker_take_orders(w);
 	if (w->bursts % PROGRESS_BURSTS == 0 && w->c.progress)
@@ -222,12 +251,22 @@ static int leave(struct worker *w, int rc)
 	return rc;
 }
 
+static void begin(struct worker *w)
+{
+	if (w->c.live)
+		overload_init(&w->overload, w->c.config->live.overload_policy, monotonic_ns());
+	__atomic_store_n(&w->orders.running, true, __ATOMIC_SEQ_CST);
+}
+
 int worker_run(struct worker *w)
 {
 	struct packet *pkts[IO_BURST_MAX];
+	unsigned wait_us = 0;
 	int n;
-	__atomic_store_n(&w->orders.running, true, __ATOMIC_SEQ_CST);
-	while ((n = io_receive(w->c.io, pkts, IO_BURST_MAX, patience_us(w))) >= 0) {
+	begin(w);
+	while ((n = io_receive(w->c.io, pkts, IO_BURST_MAX, wait_us)) >= 0) {
+		if (w->c.live && (n == 0 || wait_us > 0))
+			overload_waited(&w->overload, monotonic_ns());
 		if (n > 0) {
 			w->empty = 0;
 			receive_tally(w, pkts, (unsigned)n);
@@ -251,6 +290,7 @@ int worker_run(struct worker *w)
 		housekeep(w);
 		if (w->c.stop && *w->c.stop)
 			break;
+		wait_us = patience_us(w);
 	}
 	return leave(w, n);
 }

@@ -18,6 +18,7 @@
 #include <sigs/sigs.h>
 
 #include "config.h"
+#include "overload.h"
 #include "policy.h"
 #include "record.h"
 
@@ -69,6 +70,7 @@ struct worker_config {
 	void (*progress)(void *user, const struct worker_tally *tally);
 	void *progress_user;
 	uint64_t edition; /* number of the configuration and rules to begin with */
+	unsigned index;	  /* of this worker, for records */
 	bool live;	  /* packets come in real time: wait for them, and let the clock age flows when none come */
 	volatile sig_atomic_t *stop; /* enum worker_stop; NULL: never */
 };
@@ -86,7 +88,8 @@ struct worker {
 	uint64_t now_ns; /* packet time */
 	struct worker_tally tally;
 	uint64_t bursts;
-	unsigned empty; /* receives in a row that brought nothing */
+	struct overload overload; /* live only */
+	unsigned empty;		  /* receives in a row that brought nothing */
 	uint64_t fragments_dropped;
 	/* what other threads may see or set; by atomic operations only */
 	struct {
@@ -134,11 +137,20 @@ struct worker_snapshot {
 	struct worker_tally tally;
 	struct counters counters;
 	struct records_stats records;
+	struct overload_state overload;
 };
 /* Fills it in through the worker, which runs: 0, or as worker_ask (unchanged). */
 int worker_snapshot(struct worker *worker, struct worker_snapshot *snapshot, uint64_t timeout_ns);
 /* The same of a worker that does not run. */
 void worker_look(struct worker *worker, struct worker_snapshot *snapshot);
+
+/* --- bypass.c: flows that are forwarded without a look ------------------------------------------------------------------ */
+
+/* Of a packet whose flow was found and is bypassed, or may be for overload: whether it goes on without a look. The flow may be another
+ * one afterwards; none, with *full, when there was no room for it. */
+bool bypass_packet(struct worker *worker, struct packet *pkt, bool *full);
+/* After the packet was judged: a rule, a policy, or its encryption may have asked for it. */
+void bypass_settle(struct worker *worker, struct packet *pkt);
 
 /* --- judge.c: one packet ------------------------------------------------------------------------------------------- */
 

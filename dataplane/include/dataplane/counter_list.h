@@ -56,6 +56,12 @@
 	X(FLOW_MEMCAP, "flow.memcap") \
 	X(FLOW_EVICTED, "flow.evicted") \
 	X(FLOW_TIMED_OUT, "flow.timed_out") \
+	X(FLOW_BYPASSED_FLOWS, "flow_bypassed.flows") \
+	X(FLOW_BYPASSED_SHUNTED, "flow_bypassed.shunted") \
+	X(FLOW_BYPASSED_OVERLOAD, "flow_bypassed.overload") \
+	X(FLOW_BYPASSED_RESUMED, "flow_bypassed.resumed") \
+	X(FLOW_BYPASSED_PKTS, "flow_bypassed.local_pkts") \
+	X(FLOW_BYPASSED_BYTES, "flow_bypassed.local_bytes") \
 	X(TCP_SESSIONS, "tcp.sessions") \
 	X(TCP_SSN_MEMCAP_DROP, "tcp.ssn_memcap_drop") \
 	X(TCP_SEGMENT_MEMCAP_DROP, "tcp.segment_memcap_drop") \

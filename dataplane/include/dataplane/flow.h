@@ -35,6 +35,7 @@ enum flow_flag {
 	FLOW_LOGGED = 1 << 11,
 	FLOW_SETTLED =
 		1 << 12, /* TCP closed in order, all of it judged, its memory given back: only headers are looked at */
+	FLOW_OVERLOAD = 1 << 13, /* with BYPASS: only because the sensor was overloaded */
 };
 
 enum flow_end { FLOW_END_TIMEOUT, FLOW_END_CLOSED, FLOW_END_EVICTED, FLOW_END_SHUTDOWN };

@@ -45,7 +45,8 @@ struct io_ops {
 	int (*inject)(struct io *io, const uint8_t *frame, size_t len, uint64_t ts_ns, uint16_t in_port,
 		      uint16_t link_type, bool back);
 	/* Asks the backend to forward both directions of this packet's flow without the sensor from now on, until it was idle
-	 * for a minute. 0, or -errno (the sensor goes on to see it). NULL where the backend cannot. */
+	 * for a minute. A TCP packet with SYN and without ACK ends that: it begins another flow, and comes to the sensor. 0, or -errno
+	 * (the sensor goes on to see it). NULL where the backend cannot. */
 	int (*shunt)(struct io *io, const struct packet *pkt);
 	/* How full the queue towards this worker is now: packets that wait, and how many may. NULL where nobody knows. */
 	void (*backlog)(struct io *io, uint32_t *waiting, uint32_t *room);
