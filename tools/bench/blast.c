@@ -34,6 +34,7 @@
 #include <pcap/pcap.h>
 
 #include "blast.h"
+#include "frame.h"
 
 #define SECOND	    1000000000ull
 #define BATCH	    64	       /* frames of one system call */
@@ -167,54 +168,13 @@ static int add_frame(struct blast *b, const uint8_t *data, uint32_t len)
 	return 0;
 }
 
-static uint16_t ip_checksum(const uint8_t *head)
-{
-	uint32_t sum = 0;
-	for (int i = 0; i < 20; i += 2)
-		sum += (uint32_t)head[i] << 8 | head[i + 1];
-	while (sum >> 16)
-		sum = (sum & 0xffff) + (sum >> 16);
-	return (uint16_t)~sum;
-}
-
-/* One UDP datagram a flow, without a checksum of UDP: the port and the stamp change on the way. */
 static int make_frames(struct blast *b)
 {
-	uint8_t f[FRAME_MAX];
-	uint32_t len = b->size - 4, total = len - 14, udp = total - 20;
+	uint8_t data[FRAME_MAX];
 	for (unsigned n = 0; n < b->flows; n++) {
-		for (uint32_t i = 0; i < len; i++)
-			f[i] = (uint8_t)(i * 7 + n);
-		memcpy(f, "\x02\0\0\0\0\x02\x02\0\0\0\0\x01\x08\0", 14);
-		const uint8_t ip[20] = {0x45,
-					0,
-					(uint8_t)(total >> 8),
-					(uint8_t)total,
-					0,
-					0,
-					0x40,
-					0,
-					64,
-					17,
-					0,
-					0,
-					198,
-					18,
-					0,
-					1,
-					198,
-					19,
-					0,
-					1};
-		memcpy(f + 14, ip, 20);
-		uint16_t sum = ip_checksum(f + 14), port = (uint16_t)(1024 + n);
-		f[24] = (uint8_t)(sum >> 8);
-		f[25] = (uint8_t)sum;
-		const uint8_t head[8] = {(uint8_t)(port >> 8), (uint8_t)port, 0x27, 0x0f,
-					 (uint8_t)(udp >> 8),  (uint8_t)udp,  0,    0};
-		memcpy(f + 34, head, 8);
-		memcpy(f + BLAST_STAMP, &(struct blast_stamp){.magic = BLAST_MAGIC}, sizeof(struct blast_stamp));
-		if (add_frame(b, f, len) != 0)
+		frame_make(data, b->size - 4, n);
+		memcpy(data + BLAST_STAMP, &(struct blast_stamp){.magic = BLAST_MAGIC}, sizeof(struct blast_stamp));
+		if (add_frame(b, data, b->size - 4) != 0)
 			return -1;
 	}
 	return 0;

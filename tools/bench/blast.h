@@ -10,7 +10,7 @@
 #define BLAST_STEP_NS 1000 /* width of a bucket of the histogram of latencies; the last one takes all that is longer */
 
 /* No packet came for so long: what is under way is lost. */
-#define BLAST_LOST_AFTER_NS 50000000ull
+#define BLAST_LOST_AFTER_NS 5000000ull
 
 struct blast_stamp {
 	unsigned int magic;
