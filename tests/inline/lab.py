@@ -290,11 +290,11 @@ class Lab:
 
     def _wire_end(self, host, name):
         # On a wire are whole frames with whole checksums: what the sender's NIC would make of them. GRO gives a veth
-        # its NAPI, without which XDP cannot send to it.
+        # that is up the NAPI without which XDP cannot send to it.
         if host in (self.box, self.lan):
             host.sysctl("ipv6/conf/%s/disable_ipv6" % name, 1)  # silent: what is on the wire comes from the hosts
-        host.run("ethtool", "-K", name, "tx", "off", "tso", "off", "gso", "off", "txvlan", "off", "gro", "on")
         host.ip("link set %s up" % name)
+        host.run("ethtool", "-K", name, "tx", "off", "tso", "off", "gso", "off", "txvlan", "off", "gro", "on")
 
     def _make_router(self):
         self.ports = ["s0", "s1", "s2"]

@@ -30,39 +30,42 @@ class Sensor:
     """A running `sekisho run`. Options are those of sekisho.yaml, as pairs, and come after the lab's own."""
 
     def __init__(self, network, backend, folder, rules=PACK, options=(), workers=1, host=None, program=None, chains=("FORWARD",),
-                 dpdk="net_af_packet"):
+                 dpdk="net_af_packet", prefix=(), env=None, groups=None, cache=None):
         self.network, self.backend, self.folder, self.rules = network, backend, folder, rules
         self.host, self.program, self.process, self.starts = host or network.box, program or PROGRAM, None, 0
-        self.dpdk, self.chains, self.workers = dpdk, chains, workers
+        self.dpdk, self.chains, self.workers, self.prefix, self.env = dpdk, chains, workers, list(prefix), env
         os.makedirs(folder, exist_ok=True)
         self.eve, self.log, self.config = (os.path.join(folder, n) for n in ("eve.json", "sensor.log", "sekisho.yaml"))
         self.options = [("workers", workers)] + self._backend_options() + list(options)
+        addresses, ports = groups or ({"HOME_NET": lab.HOME_NET, "EXTERNAL_NET": "!$HOME_NET"}, {"HTTP_PORTS": "80"})
         with open(self.config, "w", encoding="utf-8") as f:
-            f.write('vars:\n  address-groups:\n    HOME_NET: "%s"\n    EXTERNAL_NET: "!$HOME_NET"\n  port-groups:\n    HTTP_PORTS: "80"\n'
-                    "backend: %s\ncache-dir: %s\n" % (lab.HOME_NET, backend, os.path.join(lab.RUN, "cache")))
+            f.write("vars:\n  address-groups:\n" + "".join('    %s: "%s"\n' % g for g in addresses.items()) +
+                    "  port-groups:\n" + "".join('    %s: "%s"\n' % g for g in ports.items()) +
+                    "backend: %s\ncache-dir: %s\n" % (backend, cache or os.path.join(lab.RUN, "cache")))
 
     def _backend_options(self):
         if self.backend == "afxdp":
             return [("afxdp.ports", p) for p in self.network.ports]
         if self.backend == "dpdk":
             vdevs = ["%s%d" % (self.dpdk, n) for n in range(len(self.network.ports))]
-            args = {"net_af_packet": "iface=%s,qpairs=%d", "net_af_xdp": "iface=%s,start_queue=0,queue_count=%d"}[self.dpdk]
+            args = {"net_af_packet": ",iface=%s,qpairs=%d", "net_af_xdp": ",iface=%s,start_queue=0,queue_count=%d", "net_ring": ""}[self.dpdk]
             eal = "--no-pci --no-huge -m 512 " + " ".join(
-                "--vdev=%s,%s" % (v, args % (p, self.workers)) for v, p in zip(vdevs, self.network.ports))
+                "--vdev=%s%s" % (v, args and args % (p, self.workers)) for v, p in zip(vdevs, self.network.ports))
             return [("dpdk.eal", eal)] + [("dpdk.ports", v) for v in vdevs]
         return [("nfq.install-rules", "yes")] + [("nfq.chains", c) for c in self.chains]
 
     def command(self):
         sets = [a for name, value in self.options for a in ("--set", "%s=%s" % (name, value))]
-        return [self.program, "run", "-c", self.config, "-S", self.rules, "-l", self.folder] + sets
+        return self.prefix + [self.program, "run", "-c", self.config, "-S", self.rules, "-l", self.folder] + sets
 
-    def start(self, ready=True):
+    def start(self, ready=True, seconds=START_S):
         """Starts it and waits until it runs."""
         self.starts += 1
         at = os.path.getsize(self.log) if os.path.exists(self.log) else 0
-        self.process = self.host.start("unshare", "--mount", "sh", "-c", _ENTER, "sh", *self.command(), log=self.log, cwd=self.folder)
+        self.process = self.host.start("unshare", "--mount", "sh", "-c", _ENTER, "sh", *self.command(), log=self.log, cwd=self.folder,
+                                       env=dict(os.environ, **(self.env or {})))
         if ready:
-            wait_for(lambda: "running:" in self.words(at) or self.process.poll() is not None, "the sensor to run", START_S)
+            wait_for(lambda: "running:" in self.words(at) or self.process.poll() is not None, "the sensor to run", seconds)
             if self.process.poll() is not None:
                 raise AssertionError("the sensor ended with %d:\n%s" % (self.process.returncode, self.words(at)))
         return self

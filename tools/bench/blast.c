@@ -113,8 +113,9 @@ static int load(struct blast *b, unsigned out_ifindex)
 	if (!b->bpf)
 		return fail(b->object);
 	struct bpf_map *rodata = bpf_object__find_map_by_name(b->bpf, ".rodata");
-	const struct blast_settings settings = {
-		.out_ifindex = out_ifindex, .flow_mask = b->flows - 1, .window = b->window};
+	struct blast_settings settings = {.out_ifindex = out_ifindex, .flow_mask = b->flows - 1, .window = b->window};
+	if (b->frame_count)
+		memcpy(settings.head, b->frames[0].data, BLAST_HEAD);
 	if (!rodata || bpf_map__set_initial_value(rodata, &settings, sizeof(settings)) != 0 ||
 	    bpf_object__load(b->bpf) != 0)
 		return fail("load the XDP programs");
@@ -336,8 +337,8 @@ static void report(const struct blast *b, double seconds)
 
 static int measure(struct blast *b)
 {
-	if (load(b, if_nametoindex(b->out)) != 0 || map_counts(b) != 0 || open_socket(b) != 0 ||
-	    (b->capture ? read_frames(b) : make_frames(b)) != 0 || attach(b, "sink", b->in) != 0)
+	if ((b->capture ? read_frames(b) : make_frames(b)) != 0 || load(b, if_nametoindex(b->out)) != 0 ||
+	    map_counts(b) != 0 || open_socket(b) != 0 || attach(b, "sink", b->in) != 0)
 		return -1;
 	uint64_t start = now_ns(), end = start + (uint64_t)(b->seconds * SECOND);
 	int rc = b->rate > 0 ? run_open(b, end) : b->capture ? run_closed(b, end) : run_live(b);
