@@ -1,0 +1,550 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * One worker's sockets: one for each queue that it serves at each port, all over one memory of frames, so that a frame goes
+ * from one port's receive ring to the other's transmit ring without a copy.
+ *
+ * A frame is at any time in exactly one place: the free stack, a fill ring or receive ring (the kernel's), with the worker as a
+ * packet, or in a transmit or completion ring.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <bpf/bpf.h>
+#include <pcap/dlt.h>
+#include <xdp/xsk.h>
+
+#include "afxdp.h"
+
+/* Frames that one sendto in copy mode may send where the kernel lets us say (6.17); it stops at 32 else. */
+#ifndef XDP_MAX_TX_SKB_BUDGET
+#define XDP_MAX_TX_SKB_BUDGET 9
+#endif
+#define TX_BUDGET 512
+/* Calls of sendto in one turn; a ring that is not empty then is tried again next turn. */
+#define KICKS_MAX 16
+#define REAP_MAX  256
+/* At the end, what is in the transmit rings gets so long to leave. */
+#define DRAIN_NS 50000000ull
+
+/* A queue of a port. */
+struct queue {
+	struct xsk_socket *socket;
+	struct xsk_ring_cons rx, completion;
+	struct xsk_ring_prod tx, fill;
+	uint16_t port;
+	bool dirty;	  /* something was put into its transmit ring in this turn */
+	uint32_t sending; /* frames in transmit and completion rings */
+	uint64_t sent;
+};
+
+struct afxdp_worker {
+	struct io io; /* first */
+	struct counters *counters;
+	volatile uint64_t *heartbeat;
+	uint64_t heartbeat_ns;
+	int shunts_map;
+	bool zero_copy;
+	uint32_t frame_size, ring_size;
+	uint64_t number; /* packets received */
+	unsigned self;
+	void (*closing)(void *user, unsigned worker);
+	void *user;
+
+	uint8_t *area;
+	size_t area_bytes;
+	struct xsk_umem *umem;
+	struct xsk_ring_prod first_fill; /* the memory's own rings, until the first socket takes them */
+	struct xsk_ring_cons first_completion;
+	uint64_t *free_frames;
+	uint32_t free_count;
+
+	struct queue *queues;
+	unsigned queue_count;
+	unsigned next; /* where the next receive begins, so that no queue starves */
+	unsigned port_count;
+	struct queue *out[IO_PORTS_MAX]; /* by port: what is sent there leaves by this one */
+	struct pollfd *polls;		 /* queue_count, and then what else may wake us */
+	unsigned poll_count;
+
+	struct packet packets[IO_OUTSTANDING_MAX];
+	struct packet *idle[IO_OUTSTANDING_MAX];
+	unsigned idle_count;
+};
+
+static struct afxdp_worker *worker_of(const struct io *io)
+{
+	return (struct afxdp_worker *)(uintptr_t)io;
+}
+
+static uint64_t clock_ns(clockid_t clock)
+{
+	struct timespec t;
+	clock_gettime(clock, &t);
+	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+static void frame_free(struct afxdp_worker *w, uint64_t addr)
+{
+	w->free_frames[w->free_count++] = addr & ~(uint64_t)(w->frame_size - 1);
+}
+
+/* --- rings ----------------------------------------------------------------------------------------------------------------- */
+
+/* Takes back the frames that were sent. */
+static void reap(struct afxdp_worker *w, struct queue *q)
+{
+	uint32_t at, n;
+	while (q->sending > 0 && (n = xsk_ring_cons__peek(&q->completion, REAP_MAX, &at)) > 0) {
+		for (uint32_t i = 0; i < n; i++)
+			frame_free(w, *xsk_ring_cons__comp_addr(&q->completion, at + i));
+		xsk_ring_cons__release(&q->completion, n);
+		q->sending -= n;
+	}
+}
+
+static bool tx_pending(const struct queue *q)
+{
+	return __atomic_load_n(q->tx.consumer, __ATOMIC_ACQUIRE) != *q->tx.producer;
+}
+
+/* Makes the kernel send what is in the transmit ring, where it does not by itself. */
+static void kick(struct queue *q)
+{
+	q->dirty = false;
+	for (unsigned i = 0; i < KICKS_MAX && xsk_ring_prod__needs_wakeup(&q->tx) && tx_pending(q); i++)
+		if (sendto(xsk_socket__fd(q->socket), NULL, 0, MSG_DONTWAIT, NULL, 0) < 0 && errno != EAGAIN)
+			return; /* ENOBUFS, ENETDOWN: it stays in the ring until the port can */
+}
+
+/* Gives the kernel frames to receive into. */
+static void refill(struct afxdp_worker *w, struct queue *q)
+{
+	uint32_t at, room = xsk_prod_nb_free(&q->fill, w->ring_size);
+	if (room > w->free_count)
+		room = w->free_count;
+	if (room == 0 || xsk_ring_prod__reserve(&q->fill, room, &at) != room)
+		return;
+	for (uint32_t i = 0; i < room; i++)
+		*xsk_ring_prod__fill_addr(&q->fill, at + i) = w->free_frames[--w->free_count];
+	xsk_ring_prod__submit(&q->fill, room);
+	if (xsk_ring_prod__needs_wakeup(&q->fill))
+		(void)recvfrom(xsk_socket__fd(q->socket), NULL, 0, MSG_DONTWAIT, NULL, NULL);
+}
+
+/* Puts a frame into a transmit ring; false when that stays full. */
+static bool send_frame(struct afxdp_worker *w, struct queue *q, uint64_t addr, uint32_t len)
+{
+	uint32_t at;
+	if (xsk_ring_prod__reserve(&q->tx, 1, &at) != 1) {
+		reap(w, q);
+		kick(q);
+		if (xsk_ring_prod__reserve(&q->tx, 1, &at) != 1)
+			return false;
+	}
+	*xsk_ring_prod__tx_desc(&q->tx, at) = (struct xdp_desc){.addr = addr, .len = len};
+	xsk_ring_prod__submit(&q->tx, 1);
+	q->dirty = true;
+	q->sending++;
+	__atomic_store_n(&q->sent, q->sent + 1, __ATOMIC_RELAXED);
+	return true;
+}
+
+/* --- receiving ------------------------------------------------------------------------------------------------------------- */
+
+static void packet_from(struct afxdp_worker *w, struct packet *pkt, const struct xdp_desc *desc, uint16_t port,
+			uint64_t now_ns)
+{
+	pkt->data = xsk_umem__get_data(w->area, desc->addr);
+	pkt->len = pkt->wire_len = desc->len;
+	pkt->ts_ns = now_ns;
+	pkt->number = ++w->number;
+	pkt->link_type = DLT_EN10MB;
+	pkt->port = port;
+	pkt->backend[0] = desc->addr;
+}
+
+static unsigned take(struct afxdp_worker *w, struct queue *q, struct packet **pkts, unsigned max, uint64_t now_ns)
+{
+	uint32_t at, n = xsk_ring_cons__peek(&q->rx, max, &at);
+	uint64_t bytes = 0;
+	if (n == 0)
+		return 0;
+	for (uint32_t i = 0; i < n; i++) {
+		const struct xdp_desc *desc = xsk_ring_cons__rx_desc(&q->rx, at + i);
+		pkts[i] = w->idle[--w->idle_count];
+		packet_from(w, pkts[i], desc, q->port, now_ns);
+		bytes += desc->len;
+	}
+	xsk_ring_cons__release(&q->rx, n);
+	count_add(w->counters, COUNTER_CAPTURE_PACKETS, n);
+	count_add(w->counters, COUNTER_CAPTURE_BYTES, bytes);
+	return n;
+}
+
+static unsigned take_all(struct afxdp_worker *w, struct packet **pkts, unsigned max)
+{
+	uint64_t now_ns = clock_ns(CLOCK_REALTIME);
+	unsigned n = 0;
+	for (unsigned i = 0; i < w->queue_count; i++) {
+		struct queue *q = &w->queues[(w->next + i) % w->queue_count];
+		if (q->sending > 0) {
+			reap(w, q);
+			if (tx_pending(q))
+				kick(q);
+		}
+		n += take(w, q, pkts + n, max - n, now_ns);
+		refill(w, q);
+	}
+	w->next++;
+	return n;
+}
+
+static int worker_receive(struct io *io, struct packet **pkts, unsigned max, unsigned wait_us)
+{
+	struct afxdp_worker *w = worker_of(io);
+	*w->heartbeat = clock_ns(CLOCK_MONOTONIC);
+	if (max > w->idle_count)
+		max = w->idle_count;
+	unsigned n = take_all(w, pkts, max);
+	if (n > 0 || wait_us == 0)
+		return (int)n;
+	/* never asleep for so long that the program takes us for dead */
+	uint64_t wait_ns = wait_us * 1000ull < w->heartbeat_ns / 4 ? wait_us * 1000ull : w->heartbeat_ns / 4;
+	const struct timespec timeout = {.tv_sec = (time_t)(wait_ns / 1000000000u),
+					 .tv_nsec = (long)(wait_ns % 1000000000u)};
+	int rc = ppoll(w->polls, w->poll_count, &timeout, NULL);
+	if (rc < 0 && errno != EINTR) {
+		rc = -errno;
+		snprintf(io->error, sizeof(io->error), "AF_XDP: poll: %s", strerror(-rc));
+		return rc;
+	}
+	*w->heartbeat = clock_ns(CLOCK_MONOTONIC);
+	return rc > 0 ? (int)take_all(w, pkts, max) : 0;
+}
+
+/* --- sending ---------------------------------------------------------------------------------------------------------------- */
+
+static void flush(struct afxdp_worker *w)
+{
+	for (unsigned i = 0; i < w->queue_count; i++)
+		if (w->queues[i].dirty)
+			kick(&w->queues[i]);
+}
+
+static void worker_verdict(struct io *io, struct packet **pkts, unsigned n)
+{
+	struct afxdp_worker *w = worker_of(io);
+	for (unsigned i = 0; i < n; i++) {
+		struct packet *pkt = pkts[i];
+		uint64_t addr = pkt->backend[0];
+		bool send = pkt->verdict == VERDICT_FORWARD || pkt->verdict == VERDICT_REPLACE;
+		w->idle[w->idle_count++] = pkt;
+		if (send && send_frame(w, w->out[pkt->port ^ 1], addr, pkt->len))
+			continue;
+		if (send)
+			w->counters->drop[DROP_TX_FULL]++;
+		frame_free(w, addr);
+	}
+	flush(w);
+}
+
+static int worker_inject(struct io *io, const uint8_t *frame, size_t len, uint64_t ts_ns, uint16_t in_port,
+			 uint16_t link_type, bool back)
+{
+	struct afxdp_worker *w = worker_of(io);
+	(void)ts_ns;
+	if (link_type != DLT_EN10MB || len > w->frame_size || in_port >= w->port_count)
+		return -EINVAL;
+	struct queue *q = w->out[back ? in_port : in_port ^ 1];
+	if (w->free_count == 0)
+		reap(w, q);
+	if (w->free_count == 0)
+		return -ENOBUFS;
+	uint64_t addr = w->free_frames[--w->free_count];
+	memcpy(xsk_umem__get_data(w->area, addr), frame, len);
+	if (!send_frame(w, q, addr, (uint32_t)len)) {
+		frame_free(w, addr);
+		return -ENOBUFS;
+	}
+	return 0; /* it leaves with the burst's verdicts */
+}
+
+/* --- the flow's key, as the program makes it ---------------------------------------------------------------------------------- */
+
+static int worker_shunt(struct io *io, const struct packet *pkt)
+{
+	struct afxdp_worker *w = worker_of(io);
+	struct xdp_flow key = {.proto = pkt->proto, .family = pkt->family};
+	/* the program reads what stands in the frame itself, no tunnel and not more tags than the key has */
+	if (pkt->depth > 0 || pkt->vlan_count > 2 || !pkt->l4 || (pkt->proto != 6 && pkt->proto != 17))
+		return -EOPNOTSUPP;
+	size_t len = pkt->family == 4 ? 4 : 16;
+	int order = memcmp(pkt->src.bytes, pkt->dst.bytes, 16);
+	bool swap = order > 0 || (order == 0 && pkt->sport > pkt->dport);
+	memcpy(key.addr[swap], pkt->src.bytes, len);
+	memcpy(key.addr[!swap], pkt->dst.bytes, len);
+	key.port[swap] = __builtin_bswap16(pkt->sport);
+	key.port[!swap] = __builtin_bswap16(pkt->dport);
+	for (unsigned i = 0; i < pkt->vlan_count; i++)
+		key.vlan[i] = pkt->vlan[i];
+	uint64_t now = clock_ns(CLOCK_MONOTONIC);
+	return bpf_map_update_elem(w->shunts_map, &key, &now, BPF_ANY) == 0 ? 0 : -errno;
+}
+
+static void worker_backlog(struct io *io, uint32_t *waiting, uint32_t *room)
+{
+	struct afxdp_worker *w = worker_of(io);
+	*waiting = *room = 0;
+	for (unsigned i = 0; i < w->queue_count; i++) {
+		uint32_t n = xsk_cons_nb_avail(&w->queues[i].rx, w->ring_size);
+		if (n > *waiting)
+			*waiting = n; /* the fullest ring is the one that loses */
+		*room = w->ring_size;
+	}
+}
+
+/* --- life -------------------------------------------------------------------------------------------------------------------- */
+
+/* Lets go what is still in the transmit rings, for a moment. */
+static void drain(struct afxdp_worker *w)
+{
+	uint64_t end = clock_ns(CLOCK_MONOTONIC) + DRAIN_NS;
+	for (bool pending = true; pending && clock_ns(CLOCK_MONOTONIC) < end;) {
+		pending = false;
+		for (unsigned i = 0; i < w->queue_count; i++) {
+			struct queue *q = &w->queues[i];
+			if (!q->socket || !tx_pending(q))
+				continue;
+			kick(q);
+			reap(w, q);
+			pending = true;
+		}
+	}
+}
+
+static int worker_close(struct io *io, char *error)
+{
+	struct afxdp_worker *w = worker_of(io);
+	if (error)
+		error[0] = '\0';
+	*w->heartbeat = 0; /* from now on the program knows without waiting */
+	drain(w);
+	w->closing(w->user, w->self);
+	for (unsigned i = 0; i < w->queue_count; i++)
+		if (w->queues[i].socket)
+			xsk_socket__delete(w->queues[i].socket);
+	if (w->umem)
+		xsk_umem__delete(w->umem);
+	if (w->area)
+		munmap(w->area, w->area_bytes);
+	free(w->free_frames);
+	free(w->queues);
+	free(w->polls);
+	free(w);
+	return 0;
+}
+
+static void worker_wake_on(struct io *io, int fd)
+{
+	struct afxdp_worker *w = worker_of(io);
+	w->polls[w->queue_count] = (struct pollfd){.fd = fd, .events = POLLIN};
+	w->poll_count = w->queue_count + 1;
+}
+
+static const struct io_ops worker_ops = {
+	.name = "afxdp",
+	.receive = worker_receive,
+	.verdict = worker_verdict,
+	.inject = worker_inject,
+	.shunt = worker_shunt,
+	.backlog = worker_backlog,
+	.wake_on = worker_wake_on,
+	.close = worker_close,
+};
+
+static int make_memory(struct afxdp_worker *w, uint32_t frames)
+{
+	const struct xsk_umem_config config = {
+		.fill_size = w->ring_size, .comp_size = w->ring_size, .frame_size = w->frame_size};
+	w->area_bytes = (size_t)frames * w->frame_size;
+	w->free_frames = malloc(frames * sizeof(*w->free_frames));
+	void *area =
+		mmap(NULL, w->area_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+	if (area == MAP_FAILED || !w->free_frames)
+		return -ENOMEM;
+	w->area = area;
+	for (uint32_t i = 0; i < frames; i++)
+		w->free_frames[i] = (uint64_t)i * w->frame_size;
+	w->free_count = frames;
+	return xsk_umem__create(&w->umem, w->area, w->area_bytes, &w->first_fill, &w->first_completion, &config);
+}
+
+static int open_queue(struct afxdp_worker *w, const struct afxdp_worker_config *c, struct queue *q, unsigned port,
+		      unsigned number, uint16_t bind_flags)
+{
+	const struct xsk_socket_config config = {
+		.rx_size = w->ring_size,
+		.tx_size = w->ring_size,
+		.libxdp_flags = XSK_LIBXDP_FLAGS__INHIBIT_PROG_LOAD,
+		.bind_flags = bind_flags,
+	};
+	uint32_t slot = XDP_SLOT(port, number), worker = c->worker;
+	int budget = TX_BUDGET;
+	q->port = (uint16_t)port;
+	int rc = xsk_socket__create_shared(&q->socket, c->ports[port].name, number, w->umem, &q->rx, &q->tx, &q->fill,
+					   &q->completion, &config);
+	if (rc != 0) {
+		q->socket = NULL;
+		return rc;
+	}
+	int fd = xsk_socket__fd(q->socket);
+	(void)setsockopt(fd, SOL_XDP, XDP_MAX_TX_SKB_BUDGET, &budget, sizeof(budget));
+	refill(w, q);
+	if (bpf_map_update_elem(c->owners_map, &slot, &worker, BPF_ANY) != 0 ||
+	    bpf_map_update_elem(c->sockets_map, &slot, &fd, BPF_ANY) != 0)
+		return -errno;
+	return 0;
+}
+
+/* The sockets of all queues that the worker serves. */
+static int open_queues(struct afxdp_worker *w, const struct afxdp_worker_config *c, uint16_t bind_flags)
+{
+	w->queue_count = 0;
+	for (unsigned port = 0; port < c->port_count; port++) {
+		for (unsigned n = c->worker; n < c->ports[port].queues; n += c->workers) {
+			struct queue *q = &w->queues[w->queue_count++];
+			memset(q, 0, sizeof(*q));
+			int rc = open_queue(w, c, q, port, n, bind_flags);
+			if (rc != 0)
+				return rc;
+			w->polls[w->queue_count - 1] =
+				(struct pollfd){.fd = xsk_socket__fd(q->socket), .events = POLLIN};
+			if (n == c->worker)
+				w->out[port] = q;
+		}
+	}
+	w->poll_count = w->queue_count;
+	return 0;
+}
+
+static void close_queues(struct afxdp_worker *w)
+{
+	for (unsigned i = 0; i < w->queue_count; i++)
+		if (w->queues[i].socket)
+			xsk_socket__delete(w->queues[i].socket);
+	w->queue_count = 0;
+	if (w->umem)
+		xsk_umem__delete(w->umem);
+	w->umem = NULL;
+	if (w->area)
+		munmap(w->area, w->area_bytes);
+	w->area = NULL;
+	free(w->free_frames);
+	w->free_frames = NULL;
+}
+
+/* Zero-copy where every port can and it is wanted, else by copy. */
+static int open_sockets(struct afxdp_worker *w, const struct afxdp_worker_config *c)
+{
+	bool generic = false;
+	for (unsigned i = 0; i < c->port_count; i++)
+		generic |= c->ports[i].xdp_flags == XDP_FLAGS_SKB_MODE;
+	bool copy = generic || !c->config->zero_copy;
+	int rc;
+	for (;; copy = true) {
+		rc = make_memory(w, c->config->frames);
+		if (rc == 0)
+			rc = open_queues(w, c, (uint16_t)(XDP_USE_NEED_WAKEUP | (copy ? XDP_COPY : 0)));
+		if (rc == 0 || copy)
+			break;
+		close_queues(w);
+	}
+	struct xdp_options options = {0};
+	socklen_t len = sizeof(options);
+	if (rc == 0 && getsockopt(xsk_socket__fd(w->queues[0].socket), SOL_XDP, XDP_OPTIONS, &options, &len) == 0)
+		w->zero_copy = options.flags & XDP_OPTIONS_ZEROCOPY;
+	return rc;
+}
+
+struct io *afxdp_worker_open(const struct afxdp_worker_config *c, struct counters *counters, char *error)
+{
+	unsigned queues = 0;
+	for (unsigned i = 0; i < c->port_count; i++)
+		queues += (c->ports[i].queues - c->worker + c->workers - 1) / c->workers;
+	/* every ring may be full at once, and the worker holds what it judges */
+	uint64_t need = (uint64_t)queues * c->config->ring_size * 2 + IO_OUTSTANDING_MAX;
+	if (c->config->frames < need) {
+		snprintf(error, IO_ERROR_MAX,
+			 "afxdp.frames %u is too few for %u queues with rings of %u: %llu are needed",
+			 c->config->frames, queues, c->config->ring_size, (unsigned long long)need);
+		return NULL;
+	}
+	struct afxdp_worker *w = calloc(1, sizeof(*w));
+	int rc = -ENOMEM;
+	if (!w)
+		goto fail;
+	w->io.ops = &worker_ops;
+	w->counters = counters;
+	w->self = c->worker;
+	w->closing = c->closing;
+	w->user = c->user;
+	w->heartbeat = c->heartbeat;
+	w->heartbeat_ns = c->config->heartbeat_ns;
+	w->shunts_map = c->shunts_map;
+	w->frame_size = c->config->frame_size;
+	w->ring_size = c->config->ring_size;
+	w->port_count = c->port_count;
+	w->queues = calloc(queues, sizeof(*w->queues));
+	w->polls = calloc(queues + 1, sizeof(*w->polls));
+	if (!w->queues || !w->polls)
+		goto fail;
+	for (unsigned i = 0; i < IO_OUTSTANDING_MAX; i++)
+		w->idle[w->idle_count++] = &w->packets[i];
+	rc = open_sockets(w, c);
+	if (rc == 0)
+		return &w->io;
+fail:
+	snprintf(error, IO_ERROR_MAX, "AF_XDP sockets cannot be opened: %s", strerror(-rc));
+	if (w)
+		worker_close(&w->io, NULL);
+	errno = -rc;
+	return NULL;
+}
+
+/* --- what the device asks ------------------------------------------------------------------------------------------------------ */
+
+bool afxdp_worker_zero_copy(const struct io *io)
+{
+	return worker_of(io)->zero_copy;
+}
+
+uint64_t afxdp_worker_missed(const struct io *io, unsigned port)
+{
+	const struct afxdp_worker *w = worker_of(io);
+	uint64_t missed = 0;
+	for (unsigned i = 0; i < w->queue_count; i++) {
+		struct xdp_statistics s = {0};
+		socklen_t len = sizeof(s);
+		if (w->queues[i].port == port &&
+		    getsockopt(xsk_socket__fd(w->queues[i].socket), SOL_XDP, XDP_STATISTICS, &s, &len) == 0)
+			missed += s.rx_dropped + s.rx_ring_full;
+	}
+	return missed;
+}
+
+uint64_t afxdp_worker_sent(const struct io *io, unsigned port)
+{
+	const struct afxdp_worker *w = worker_of(io);
+	uint64_t sent = 0;
+	for (unsigned i = 0; i < w->queue_count; i++)
+		if (w->queues[i].port == port)
+			sent += __atomic_load_n(&w->queues[i].sent, __ATOMIC_RELAXED);
+	return sent;
+}
