@@ -219,10 +219,12 @@ struct worker_tally worker_tally(const struct worker *w)
 {
 	struct worker_tally tally = w->tally;
 	uint64_t unsent = w->counters->drop[DROP_TX_FULL];
-	if (unsent > tally.forwarded)
-		unsent = tally.forwarded;
-	tally.forwarded -= unsent;
-	tally.dropped += unsent;
+	uint64_t refused = w->counters->value[COUNTER_CAPTURE_REFUSED];
+	uint64_t forwarded = unsent < tally.forwarded ? unsent : tally.forwarded;
+	tally.forwarded -= forwarded;
+	tally.bypassed -= unsent - forwarded;
+	tally.dropped += unsent + refused;
+	tally.received += refused;
 	return tally;
 }
 
@@ -288,7 +290,7 @@ int worker_run(struct worker *w)
 			io_verdict(w->c.io, pkts, (unsigned)n);
 		decoder_recycle(w->decoder);
 		housekeep(w);
-		if (w->c.stop && *w->c.stop)
+		if (w->c.stop && *w->c.stop && io_finish(w->c.io))
 			break;
 		wait_us = patience_us(w);
 	}

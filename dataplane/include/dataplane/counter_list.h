@@ -5,6 +5,8 @@
 #define COUNTER_LIST(X) \
 	X(CAPTURE_PACKETS, "capture.packets") \
 	X(CAPTURE_BYTES, "capture.bytes") \
+	X(CAPTURE_STEERED, "capture.steered") \
+	X(CAPTURE_REFUSED, "capture.refused") \
 	X(DECODER_PKTS, "decoder.pkts") \
 	X(DECODER_BYTES, "decoder.bytes") \
 	X(DECODER_INVALID, "decoder.invalid") \

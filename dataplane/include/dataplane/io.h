@@ -8,7 +8,8 @@
  * A live backend is opened once as a device and then attached to by each worker; replay is one instance without a device.
  * An instance belongs to one worker. Every received packet gets exactly one verdict through io_verdict, in any order;
  * after that its memory is the backend's again. A worker gives the verdicts of a burst before it asks for the next one;
- * the steering layer, which lends packets to other workers, may owe up to IO_OUTSTANDING_MAX of them.
+ * the steering layer (steer.h), which lends packets to other workers, may owe up to IO_OUTSTANDING_MAX of them: a live
+ * instance has memory for so many, their struct packet included, beside what its rings hold.
  */
 
 #include <stdbool.h>
@@ -46,8 +47,14 @@ struct io_ops {
 		      uint16_t link_type, bool back);
 	/* Asks the backend to forward both directions of this packet's flow without the sensor from now on, until it was idle
 	 * for a minute. A TCP packet with SYN and without ACK ends that: it begins another flow, and comes to the sensor. 0, or -errno
-	 * (the sensor goes on to see it). NULL where the backend cannot. */
+	 * (the sensor goes on to see it). The packet may have come in at another instance. NULL where the backend cannot. */
 	int (*shunt)(struct io *io, const struct packet *pkt);
+	/* The worker is about to stop: from now on nothing is taken in. True once no packet is owed to or by another worker; until then
+	 * the worker goes on to receive and to judge. NULL: true at once. */
+	bool (*finish)(struct io *io);
+	/* Ends a wait of receive now, or the next one when none is under way. The one call that any thread may make. NULL where waits
+	 * cannot be ended: the steering layer then keeps them short. */
+	void (*wake)(struct io *io);
 	/* How full the queue towards this worker is now: packets that wait, and how many may. NULL where nobody knows. */
 	void (*backlog)(struct io *io, uint32_t *waiting, uint32_t *room);
 	/* A descriptor that ends the sleep of receive when it becomes readable; the backend does not read it. For the steering layer. NULL
@@ -61,6 +68,11 @@ struct io_ops {
 static inline int io_receive(struct io *io, struct packet **pkts, unsigned max, unsigned wait_us)
 {
 	return io->ops->receive(io, pkts, max, wait_us);
+}
+
+static inline bool io_finish(struct io *io)
+{
+	return !io->ops->finish || io->ops->finish(io);
 }
 
 static inline void io_verdict(struct io *io, struct packet **pkts, unsigned n)

@@ -163,7 +163,7 @@ struct packet {
 	enum verdict verdict;
 	enum drop_reason drop_reason;
 
-	uint64_t backend[4]; /* the backend's own; nobody else's */
+	uint64_t backend[4]; /* the backend's own; nobody else's. Of a live one the last is the steering layer's */
 };
 
 static inline void packet_event(struct packet *pkt, enum event event)
