@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Reads sekisho.yaml into struct config: libyaml makes the tree, the table of options gives it meaning. */
 #include "config.h"
+#include "privileges.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -52,9 +53,13 @@ int config_init(struct config *config, bool inline_mode)
 	config->cache_dir = strdup("");
 	io_device_config_defaults(&config->live.io);
 	config->live.cpus = strdup("");
+	config->live.user = strdup("");
+	config->live.pid_file = strdup("");
+	config->live.seccomp = SECCOMP_REFUSE;
 	config->live.dpdk_eal = strdup("");
 	if (!config->records.filename || !config->records.sensor_name || !config->cache_dir || !config->live.cpus ||
-	    !config->live.dpdk_eal || string_list_add(&config->live.nfq_chains, "FORWARD") != 0)
+	    !config->live.user || !config->live.pid_file || !config->live.dpdk_eal ||
+	    string_list_add(&config->live.nfq_chains, "FORWARD") != 0)
 		return -ENOMEM;
 	if (string_list_add(&config->records.types, default_types[0]) != 0 ||
 	    string_list_add(&config->records.anomaly, default_anomaly[0]) != 0)

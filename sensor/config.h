@@ -78,6 +78,9 @@ struct live_config {
 	char *dpdk_eal;
 	uint32_t workers;    /* 0: as many as there are processors in `cpus`, or online */
 	int overload_policy; /* enum overload_policy */
+	char *user;	     /* to become once the devices are open; "": stay */
+	int seccomp;	     /* enum seccomp_mode */
+	char *pid_file;	     /* "": none */
 	char *cpus;	     /* "1-3,5": worker n is pinned to the n-th; "": all that this process may use */
 };
 

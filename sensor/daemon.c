@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "notify.h"
+#include "privileges.h"
 #include "terminal.h"
 
 #define SECOND_NS 1000000000ull
@@ -40,7 +41,9 @@ static int open_records(struct daemon *d)
 {
 	const struct config *config = &d->edition->config;
 	char path[4096], error[IO_ERROR_MAX];
-	if (mkdir(d->dir, 0755) != 0 && errno != EEXIST) {
+	if (mkdir(d->dir, 0755) == 0) {
+		privileges_hand_over(config, d->dir);
+	} else if (errno != EEXIST) {
 		say_error("%s: %s", d->dir, strerror(errno));
 		return -EINVAL;
 	}
@@ -56,6 +59,8 @@ static int open_records(struct daemon *d)
 		.ring_bytes = config->records.ring_bytes,
 	};
 	d->journal = journal_open(&journal, error);
+	if (d->journal)
+		privileges_hand_over(config, path);
 	if (d->journal)
 		d->records = records_attach(config, journal_ring(d->journal, d->lanes.count), error);
 	if (!d->records) {
@@ -78,6 +83,25 @@ static int open_device(struct daemon *d, char *error)
 	return -EIO;
 }
 
+/* The number of this process for those who look for it in a file. */
+static int write_pid(struct daemon *d)
+{
+	const char *path = d->edition->config.live.pid_file;
+	FILE *file = path[0] ? fopen(path, "we") : NULL;
+	if (!path[0])
+		return 0;
+	bool good = file && fprintf(file, "%ld\n", (long)getpid()) > 0;
+	if (file && fclose(file) != 0)
+		good = false;
+	if (!good) {
+		say_error("%s: %s", path, strerror(errno));
+		return -EIO;
+	}
+	privileges_hand_over(&d->edition->config, path);
+	d->has_pid_file = true;
+	return 0;
+}
+
 int daemon_open(struct daemon *d, const struct common_args *args, const char *dir)
 {
 	char error[IO_ERROR_MAX];
@@ -90,7 +114,8 @@ int daemon_open(struct daemon *d, const struct common_args *args, const char *di
 	d->edition = edition_new(args, 1, false, error);
 	if (!d->edition)
 		return -EINVAL;
-	if (lanes_new(&d->lanes, &d->edition->config) != 0 || open_records(d) != 0)
+	if (privileges_check(&d->edition->config) != 0 || lanes_new(&d->lanes, &d->edition->config) != 0 ||
+	    open_records(d) != 0)
 		return -EINVAL;
 	if (lanes_open(&d->lanes, &d->edition->config, &d->edition->rules, d->journal, d->edition->number) != 0)
 		return -ENOMEM;
@@ -98,15 +123,24 @@ int daemon_open(struct daemon *d, const struct common_args *args, const char *di
 		say_error("%s", error);
 		return -EIO;
 	}
+	if (write_pid(d) != 0)
+		return -EIO;
 	reload_init(&d->reload, args, &d->lanes, d->edition);
 	return 0;
 }
 
+static int start_lanes(struct daemon *d)
+{
+	return lanes_start(&d->lanes, privileges_confine_worker, &d->edition->config);
+}
+
 int daemon_start(struct daemon *d)
 {
-	int rc = journal_start(d->journal);
+	int rc = privileges_drop(&d->edition->config);
 	if (rc == 0)
-		rc = lanes_start(&d->lanes, NULL, NULL);
+		rc = journal_start(d->journal);
+	if (rc == 0)
+		rc = start_lanes(d);
 	if (rc != 0)
 		return rc;
 	d->watchdog.interval_ns = notify_watchdog_ns() / 2;
@@ -232,7 +266,7 @@ static int regain_port(struct daemon *d)
 		json_number(j, "seconds", seconds);
 		record_sensor_end(d->records);
 	}
-	return lanes_start(&d->lanes, NULL, NULL);
+	return start_lanes(d);
 }
 
 /* 0 to go on, 1 when the input has ended, -errno. */
@@ -411,6 +445,10 @@ bool daemon_close(struct daemon *d)
 	if (lost > 0)
 		say_error("%llu records were lost%s%s", (unsigned long long)lost, rc ? ": " : "",
 			  rc ? strerror(-rc) : "");
+	/* a user who may not remove it leaves it empty */
+	if (d->has_pid_file && unlink(d->edition->config.live.pid_file) != 0 &&
+	    truncate(d->edition->config.live.pid_file, 0) != 0)
+		say_warning("%s: %s", d->edition->config.live.pid_file, strerror(errno));
 	edition_free(d->edition);
 	notify_close();
 	return good && rc == 0;

@@ -27,7 +27,8 @@ struct daemon {
 		uint64_t since_ns, due_ns, delay_ns;
 	} retry;			   /* while a port is gone */
 	struct io_port_stats closed_ports; /* sums of devices that are closed */
-	int journal_error;		   /* as last told */
+	bool has_pid_file;
+	int journal_error; /* as last told */
 	struct {
 		uint64_t interval_ns, fed_ns;
 		uint64_t turns[IO_WORKERS_MAX];

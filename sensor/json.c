@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 int json_init(struct json *json, size_t cap)
 {
@@ -304,19 +303,48 @@ void json_printable(struct json *json, const char *name, const uint8_t *data, si
 	put_char(json, '"');
 }
 
+/* Digits of a number, with zeros in front. */
+static void put_digits(char *at, unsigned digits, uint32_t value)
+{
+	for (unsigned i = digits; i > 0; i--, value /= 10)
+		at[i - 1] = (char)('0' + value % 10);
+}
+
+struct date {
+	uint32_t year, month, day;
+};
+
+/* The Gregorian date so many days after 1970-01-01. By arithmetic: the C library's gmtime_r takes a lock that all threads share. Years
+ * are counted from March, so that the leap day is the last one. */
+static struct date date_of(uint64_t days)
+{
+	const uint32_t cycle_days = 146097; /* 400 years */
+	uint64_t since = days + 719468;	    /* from 0000-03-01 */
+	uint32_t cycle = (uint32_t)(since / cycle_days), rest = (uint32_t)(since % cycle_days);
+	uint32_t year = (rest - rest / 1460 + rest / 36524 - rest / 146096) / 365;
+	uint32_t day = rest - (365 * year + year / 4 - year / 100);
+	uint32_t month = (5 * day + 2) / 153; /* 0 is March */
+	return (struct date){.year = cycle * 400 + year + (month >= 10),
+			     .month = month < 10 ? month + 3 : month - 9,
+			     .day = day - (153 * month + 2) / 5 + 1};
+}
+
 void json_time(struct json *json, const char *name, uint64_t ts_ns)
 {
-	time_t seconds = (time_t)(ts_ns / 1000000000ull);
-	struct tm tm;
-	char text[64];
-	if (!gmtime_r(&seconds, &tm))
-		memset(&tm, 0, sizeof(tm));
-	int n = snprintf(text, sizeof(text), "%04d-%02d-%02dT%02d:%02d:%02d.%06u+0000", tm.tm_year + 1900,
-			 tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec,
-			 (unsigned)(ts_ns % 1000000000ull / 1000));
+	uint64_t seconds = ts_ns / 1000000000u;
+	uint32_t of_day = (uint32_t)(seconds % 86400);
+	struct date date = date_of(seconds / 86400);
+	char text[] = "0000-00-00T00:00:00.000000+0000";
+	put_digits(text, 4, date.year);
+	put_digits(text + 5, 2, date.month);
+	put_digits(text + 8, 2, date.day);
+	put_digits(text + 11, 2, of_day / 3600);
+	put_digits(text + 14, 2, of_day / 60 % 60);
+	put_digits(text + 17, 2, of_day % 60);
+	put_digits(text + 20, 6, (uint32_t)(ts_ns % 1000000000u / 1000));
 	before_value(json, name);
 	put_char(json, '"');
-	put(json, text, n > 0 && n < (int)sizeof(text) ? (size_t)n : 0);
+	put(json, text, sizeof(text) - 1);
 	put_char(json, '"');
 }
 

@@ -8,6 +8,7 @@
 
 #include "config.h"
 #include "overload.h"
+#include "privileges.h"
 
 #define KIB	   (1ull << 10)
 #define MIB	   (1ull << 20)
@@ -66,6 +67,10 @@ static const struct option_choice overload_policies[] = {
 	{"new", OVERLOAD_NEW},
 	{"none", OVERLOAD_NONE},
 	{NULL, 0},
+};
+
+static const struct option_choice seccomp_modes[] = {
+	{"off", SECCOMP_OFF}, {"log", SECCOMP_LOG}, {"refuse", SECCOMP_REFUSE}, {"kill", SECCOMP_KILL}, {NULL, 0},
 };
 
 static const struct option_choice encryption_handlings[] = {
@@ -263,6 +268,14 @@ const struct config_option config_options[] = {
 	 "run: threads that judge packets; 0 is one for each processor of cpus"},
 	{"cpus", OPTION_STRING, AT(live.cpus), 0, 0, NULL, NULL,
 	 "run: processors of the workers, as 1-3,5; \"\" is all that the sensor may use"},
+	{"user", OPTION_STRING, AT(live.user), 0, 0, NULL, NULL,
+	 "run: whom the sensor becomes once its ports are open; \"\" stays who it is, with fewer capabilities"},
+	{"seccomp", OPTION_CHOICE, AT(live.seccomp), 0, 0, seccomp_modes, NULL,
+	 "run: a system call that the sensor does not need: off allows it, log has the kernel log it, refuse makes it "
+	 "fail, kill "
+	 "ends the sensor"},
+	{"pid-file", OPTION_STRING, AT(live.pid_file), 0, 0, NULL, NULL,
+	 "run: file with the process's number; \"\" is none"},
 	{"overload.policy", OPTION_CHOICE, AT(live.overload_policy), 0, 0, overload_policies, NULL,
 	 "run: what goes uninspected, in steps, when workers cannot keep up: the heaviest flows and then new ones; new "
 	 "flows; or "

@@ -7,7 +7,8 @@ started=$SECONDS
 
 # The one list of Debian packages: what a build needs, and what the checks need beyond that.
 build_packages=(gcc libc6-dev meson ninja-build pkg-config python3 libhyperscan-dev libpcre2-dev libssl-dev libpcap-dev
-	libyaml-dev zlib1g-dev libbrotli-dev liblzma-dev libxxhash-dev libmaxminddb-dev libcmocka-dev
+	libyaml-dev zlib1g-dev libbrotli-dev liblzma-dev libxxhash-dev libmaxminddb-dev libcap-ng-dev
+	libseccomp-dev libcmocka-dev
 	clang bpftool libbpf-dev libxdp-dev linux-libc-dev)
 check_packages=(clang-format-14 libclang-rt-14-dev libasan8 libubsan1 python3-yaml)
 # The hosts of the lab (tests/inline): how the network is made, and the real servers and clients in it.

@@ -3,6 +3,7 @@
  * The daemon's life on a device that never falls silent: rules change under load and nothing gets through, ports go and
  * come, what is wrong changes nothing, and at the end every packet is accounted for.
  */
+#include <dirent.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -10,6 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -17,9 +19,13 @@
 
 #include "daemon.h"
 #include "live_device.h"
+#include "privileges.h"
 #include "terminal.h"
 
 #define WORKERS 2
+
+/* A process that gave its rights up has no way back: only one that this test starts for it does so. */
+static bool confined;
 
 static char dir[64], rules_path[128], config_path[128], eve_path[128];
 
@@ -68,8 +74,9 @@ static int set_up(void **state)
 	struct fixture *f = calloc(1, sizeof(*f));
 	memset(&live, 0, sizeof(live));
 	live.pause_us = 1000;
-	snprintf(dir, sizeof(dir), "/tmp/sekisho-daemon-XXXXXX");
-	assert_non_null(mkdtemp(dir));
+	snprintf(dir, sizeof(dir), "%s", confined ? getenv("CONFINED_DIR") : "/tmp/sekisho-daemon-XXXXXX");
+	if (!confined)
+		assert_non_null(mkdtemp(dir));
 	snprintf(rules_path, sizeof(rules_path), "%s/test.rules", dir);
 	snprintf(config_path, sizeof(config_path), "%s/sekisho.yaml", dir);
 	snprintf(eve_path, sizeof(eve_path), "%s/eve.json", dir);
@@ -106,7 +113,7 @@ static void start(struct fixture *f)
 /* Ends it by SIGTERM; all accounts must be good. */
 static void stop(struct fixture *f)
 {
-	kill(getpid(), SIGTERM);
+	pthread_kill(f->thread, SIGTERM);
 	pthread_join(f->thread, NULL);
 	assert_int_equal(f->watched, 0);
 	assert_true(daemon_stop(f->daemon));
@@ -133,7 +140,7 @@ static void reload(struct fixture *f, bool good)
 	const uint64_t *count = good ? &f->daemon->reload.done : &f->daemon->reload.refused;
 	const uint64_t before = *count;
 	const uint64_t *const pair[2] = {count, &before};
-	kill(getpid(), SIGHUP);
+	pthread_kill(f->thread, SIGHUP);
 	assert_true(wait_until(has_grown, pair, 20000));
 }
 
@@ -180,6 +187,24 @@ static void assert_nothing_got_through(void)
 	assert_int_equal(t.dropped_of[LIVE_LOGIN], 0);
 	assert_true(t.dropped_of[LIVE_ATTACK] > 0 && t.dropped_of[LIVE_SPLIT_END] > 0 &&
 		    t.dropped_of[LIVE_NEEDS_LOGIN] > 0);
+}
+
+/* --- privileges -------------------------------------------------------------------------------------------------------- */
+
+int __real_privileges_drop(const struct config *config);
+void __real_privileges_confine_worker(void *config);
+int __wrap_privileges_drop(const struct config *config);
+void __wrap_privileges_confine_worker(void *config);
+
+int __wrap_privileges_drop(const struct config *config)
+{
+	return confined ? __real_privileges_drop(config) : 0;
+}
+
+void __wrap_privileges_confine_worker(void *config)
+{
+	if (confined)
+		__real_privileges_confine_worker(config);
 }
 
 /* How many lines of the records hold this text. */
@@ -477,9 +502,91 @@ static void the_service_manager_is_told(void **state)
 	close(fd);
 }
 
+/* What /proc says of the threads whose name begins so; returns how many they are. */
+static unsigned threads_with(const char *name, const char *field, const char *value)
+{
+	unsigned count = 0;
+	DIR *tasks = opendir("/proc/self/task");
+	assert_non_null(tasks);
+	for (struct dirent *entry; (entry = readdir(tasks));) {
+		char path[64 + sizeof(entry->d_name)], line[256];
+		bool named = false, holds = false;
+		snprintf(path, sizeof(path), "/proc/self/task/%s/status", entry->d_name);
+		FILE *file = entry->d_name[0] == '.' ? NULL : fopen(path, "r");
+		while (file && fgets(line, sizeof(line), file)) {
+			named |= strncmp(line, "Name:\t", 6) == 0 && strncmp(line + 6, name, strlen(name)) == 0;
+			holds |= strncmp(line, field, strlen(field)) == 0 && strstr(line + strlen(field), value);
+		}
+		if (file)
+			fclose(file);
+		count += named && holds;
+	}
+	closedir(tasks);
+	return count;
+}
+
+static bool is_written(const void *what)
+{
+	return access(what, R_OK) == 0;
+}
+
+/* Everything that the daemon ever does, while a call that is not on its list ends it. */
+static void a_whole_life_is_led_with_few_rights(void **state)
+{
+	struct fixture *f = *state;
+	char rotated[160];
+	const unsigned opened = 1;
+	bool root = getuid() == 0;
+	snprintf(rotated, sizeof(rotated), "%s.1", eve_path);
+	write_config(root ? "seccomp: kill\nuser: nobody\nrecords:\n  rotate-size: 200kb\n  stats-interval: 100ms\n"
+			  : "seccomp: kill\nrecords:\n  rotate-size: 200kb\n  stats-interval: 100ms\n");
+	write_rules(100, "");
+	assert_int_equal(chmod(dir, 0777), 0);
+	start(f);
+	wait_for_packets(2000);
+	assert_int_equal(threads_with("worker-", "NoNewPrivs:", "1"), WORKERS);
+	assert_int_equal(threads_with("worker-", "Seccomp:", "2"), WORKERS);
+	assert_int_equal(threads_with("journal", "Seccomp:", "2"), 1);
+	assert_int_equal(threads_with("worker-", "CapEff:", "0000000000000000"), WORKERS);
+	assert_int_equal(threads_with("worker-", "CapPrm:", "0000000000000000"), WORKERS);
+	if (root)
+		assert_int_equal(threads_with("worker-", "Uid:\t0", ""), 0);
+	reload(f, true);
+	assert_true(wait_until(is_written, rotated, 10000));
+	pthread_kill(f->thread, SIGUSR1);
+	live.gone = true;
+	live_pause(300000);
+	live.gone = false;
+	assert_true(wait_until(is_back, &opened, 10000));
+	wait_for_packets(2000);
+	stop(f);
+	assert_nothing_got_through();
+}
+
+static char *self;
+
+static void it_gives_rights_up(void **state)
+{
+	char command[512];
+	(void)state;
+#ifdef __SANITIZE_ADDRESS__
+	skip(); /* the sanitizer itself needs more */
+#endif
+	snprintf(command, sizeof(command), "%.400s confined >/dev/null", self);
+	setenv("CONFINED_DIR", dir, 1);
+	assert_int_equal(system(command), 0);
+}
+
+/* Whose folder is removed by who started it. */
+static int leave(void **state)
+{
+	free(*state);
+	return 0;
+}
+
 #define CASE(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 
-int main(void)
+int main(int argc, char **argv)
 {
 	sigset_t signals;
 	sigemptyset(&signals);
@@ -489,6 +596,12 @@ int main(void)
 	sigaddset(&signals, SIGUSR1);
 	pthread_sigmask(SIG_BLOCK, &signals, NULL);
 	progress_silence();
+	self = argv[0];
+	confined = argc > 1;
+	const struct CMUnitTest alone[] = {
+		cmocka_unit_test_setup_teardown(a_whole_life_is_led_with_few_rights, set_up, leave)};
+	if (confined)
+		return cmocka_run_group_tests(alone, NULL, NULL);
 	const struct CMUnitTest tests[] = {
 		CASE(every_packet_is_judged_and_accounted_for),
 		CASE(nothing_gets_through_while_rules_change),
@@ -501,6 +614,7 @@ int main(void)
 		CASE(overload_is_answered_recorded_and_undone),
 		CASE(a_flow_that_is_bypassed_goes_to_the_backend),
 		CASE(the_service_manager_is_told),
+		CASE(it_gives_rights_up),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include <cmocka.h>
 
@@ -141,6 +142,24 @@ static void payloads_are_base64_hex_and_printable(void **state)
 	expect("{\"b\":\"YSIACv8=\",\"c\":\"YQ==\",\"d\":\"\",\"h\":\"6122000aff\",\"p\":\"a\\\".\\n.\"}");
 }
 
+/* The C library says the same, on every day of four centuries. */
+static void dates_are_those_of_the_calendar(void **state)
+{
+	(void)state;
+	for (uint64_t day = 0; day < 160000; day++) {
+		time_t seconds = (time_t)(day * 86400 + 86399);
+		char expected[64];
+		struct tm tm;
+		assert_non_null(gmtime_r(&seconds, &tm));
+		strftime(expected, sizeof(expected), "{\"t\":\"%Y-%m-%dT%H:%M:%S.000000+0000\"}\n", &tm);
+		json_begin(&json);
+		json_time(&json, "t", (uint64_t)seconds * 1000000000u);
+		assert_true(json_end(&json));
+		assert_int_equal(json.len, strlen(expected));
+		assert_memory_equal(json.buf, expected, json.len);
+	}
+}
+
 static void times_are_utc_with_microseconds(void **state)
 {
 	(void)state;
@@ -201,6 +220,7 @@ int main(void)
 		TEST(a_long_text_is_cut_between_characters),
 		TEST(payloads_are_base64_hex_and_printable),
 		TEST(times_are_utc_with_microseconds),
+		TEST(dates_are_those_of_the_calendar),
 		TEST(what_does_not_fit_is_told),
 		TEST(nesting_without_end_is_told),
 		TEST(the_sink_writes_through),
