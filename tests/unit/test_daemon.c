@@ -89,7 +89,16 @@ static int set_up(void **state)
 
 static int tear_down(void **state)
 {
+	struct fixture *f = *state;
 	char command[128];
+	if (f->daemon) { /* the test failed */
+		live.gone = live.hang = false;
+		pthread_kill(f->thread, SIGTERM);
+		pthread_join(f->thread, NULL);
+		daemon_stop(f->daemon);
+		daemon_close(f->daemon);
+		free(f->daemon);
+	}
 	snprintf(command, sizeof(command), "rm -r %s", dir);
 	free(*state);
 	return system(command);
@@ -110,6 +119,23 @@ static void start(struct fixture *f)
 	assert_int_equal(pthread_create(&f->thread, NULL, watch_main, f), 0);
 }
 
+static struct live_totals totals(void)
+{
+	struct live_totals sum = {0};
+	for (unsigned w = 0; w < WORKERS; w++) {
+		const struct live_totals *t = &live.totals[w];
+		sum.received += t->received;
+		sum.forwarded += t->forwarded;
+		sum.dropped += t->dropped;
+		sum.shunted += t->shunted;
+		for (unsigned k = 0; k < LIVE_KINDS; k++) {
+			sum.forwarded_of[k] += t->forwarded_of[k];
+			sum.dropped_of[k] += t->dropped_of[k];
+		}
+	}
+	return sum;
+}
+
 /* Ends it by SIGTERM; all accounts must be good. */
 static void stop(struct fixture *f)
 {
@@ -117,8 +143,10 @@ static void stop(struct fixture *f)
 	pthread_join(f->thread, NULL);
 	assert_int_equal(f->watched, 0);
 	assert_true(daemon_stop(f->daemon));
+	assert_int_equal(totals().received, totals().forwarded + totals().dropped);
 	assert_true(daemon_close(f->daemon));
 	free(f->daemon);
+	f->daemon = NULL;
 }
 
 static bool wait_until(bool (*holds)(const void *what), const void *what, unsigned ms)
@@ -144,23 +172,6 @@ static void reload(struct fixture *f, bool good)
 	assert_true(wait_until(has_grown, pair, 20000));
 }
 
-static struct live_totals totals(void)
-{
-	struct live_totals sum = {0};
-	for (unsigned w = 0; w < WORKERS; w++) {
-		const struct live_totals *t = &live.totals[w];
-		sum.received += t->received;
-		sum.forwarded += t->forwarded;
-		sum.dropped += t->dropped;
-		sum.shunted += t->shunted;
-		for (unsigned k = 0; k < LIVE_KINDS; k++) {
-			sum.forwarded_of[k] += t->forwarded_of[k];
-			sum.dropped_of[k] += t->dropped_of[k];
-		}
-	}
-	return sum;
-}
-
 static bool has_received(const void *what)
 {
 	return totals().received > *(const uint64_t *)what;
@@ -172,12 +183,11 @@ static void wait_for_packets(uint64_t more)
 	assert_true(wait_until(has_received, &goal, 20000));
 }
 
-/* Every packet got the verdict that is right for it. */
+/* Every packet got the verdict that is right for it, so far. */
 static void assert_nothing_got_through(void)
 {
 	const struct live_totals t = totals();
 	assert_true(t.received > 0);
-	assert_int_equal(t.received, t.forwarded + t.dropped);
 	assert_int_equal(t.forwarded_of[LIVE_ATTACK], 0);
 	assert_int_equal(t.forwarded_of[LIVE_SPLIT_END], 0);
 	assert_int_equal(t.forwarded_of[LIVE_NEEDS_LOGIN], 0);
@@ -284,9 +294,12 @@ static void memory_returns_to_its_level_after_reloads(void **state)
 	live.paused = true;
 	for (unsigned i = 0; i < 25; i++) {
 		reload(f, true);
-		if (i == 4)
+		if (i == 4) {
+			live_pause(500000);
 			before = resident_bytes();
+		}
 	}
+	live_pause(500000); /* the last old set is freed after the reload was told */
 	/* one set of these is some 8 MB */
 	assert_in_range(resident_bytes(), 0, before + (4u << 20));
 	stop(f);
@@ -530,6 +543,15 @@ static bool is_written(const void *what)
 	return access(what, R_OK) == 0;
 }
 
+static bool all_receive(const void *what)
+{
+	(void)what;
+	for (unsigned w = 0; w < WORKERS; w++)
+		if (live.totals[w].received == 0)
+			return false;
+	return true;
+}
+
 /* Everything that the daemon ever does, while a call that is not on its list ends it. */
 static void a_whole_life_is_led_with_few_rights(void **state)
 {
@@ -543,7 +565,7 @@ static void a_whole_life_is_led_with_few_rights(void **state)
 	write_rules(100, "");
 	assert_int_equal(chmod(dir, 0777), 0);
 	start(f);
-	wait_for_packets(2000);
+	assert_true(wait_until(all_receive, NULL, 10000));
 	assert_int_equal(threads_with("worker-", "NoNewPrivs:", "1"), WORKERS);
 	assert_int_equal(threads_with("worker-", "Seccomp:", "2"), WORKERS);
 	assert_int_equal(threads_with("journal", "Seccomp:", "2"), 1);
