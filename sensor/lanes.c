@@ -81,6 +81,11 @@ int lanes_open(struct lanes *lanes, const struct config *config, const struct ru
 	       uint64_t edition)
 {
 	char error[IO_ERROR_MAX];
+	lanes->shared = sigs_shared_new(&config->sigs);
+	if (!lanes->shared) {
+		say_error("what the workers share: %s", strerror(errno));
+		return -ENOMEM;
+	}
 	for (unsigned i = 0; i < lanes->count; i++) {
 		struct lane *lane = &lanes->items[i];
 		lane->records = records_attach(config, journal_ring(journal, i), error);
@@ -89,6 +94,7 @@ int lanes_open(struct lanes *lanes, const struct config *config, const struct ru
 			.records = lane->records,
 			.ruleset = rules->ruleset,
 			.env = &rules->env,
+			.shared = lanes->shared,
 			.edition = edition,
 			.index = i,
 			.live = true,
@@ -280,6 +286,8 @@ void lanes_free(struct lanes *lanes)
 		worker_free(lanes->items[i].worker);
 		records_close(lanes->items[i].records);
 	}
+	sigs_shared_free(lanes->shared);
+	lanes->shared = NULL;
 	free(lanes->items);
 	lanes->items = NULL;
 	lanes->count = 0;

@@ -33,6 +33,7 @@ struct lane {
 struct lanes {
 	struct lane *items;
 	unsigned count;
+	struct sigs_shared *shared;
 	volatile sig_atomic_t stop; /* enum worker_stop */
 	char port_names[IO_PORTS_MAX][RECORD_PORT_NAME_MAX];
 };

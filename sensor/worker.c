@@ -42,7 +42,7 @@ static bool make_layers(struct worker *w)
 	       (w->flows = flow_table_new(&config->flow, w->counters, judge_flow_end, w)) &&
 	       (w->streams = stream_engine_new(&stream, w->counters)) &&
 	       (w->apps = app_engine_new(&app, w->counters)) &&
-	       (w->matcher = sigs_matcher_new(w->c.ruleset, w->c.env, w->counters));
+	       (w->matcher = sigs_matcher_new(w->c.ruleset, w->c.env, w->c.shared, w->counters));
 }
 
 struct worker *worker_new(const struct worker_config *config, struct counters *counters, char *error)

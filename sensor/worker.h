@@ -64,6 +64,7 @@ struct worker_config {
 	struct records *records;
 	const struct sigs_ruleset *ruleset;
 	const struct sigs_env *env;
+	struct sigs_shared *shared; /* with the other workers; NULL: there is no other */
 	/* The name of what packets come from now, for records; NULL: none. */
 	const char *(*source)(const struct io *io);
 	/* Called every now and then from the housekeeping; NULL: never. */

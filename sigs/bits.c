@@ -3,6 +3,7 @@
 #include <xxhash.h>
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdlib.h>
 
 #include "matcher.h"
@@ -77,6 +78,7 @@ struct host_bit {
 };
 
 struct bits_table {
+	pthread_mutex_t lock; /* a host is the same for all workers */
 	struct host_bit *entries;
 	uint32_t *buckets;
 	uint32_t count, mask, free;
@@ -100,6 +102,7 @@ struct bits_table *bits_table_new(size_t memory_bytes, uint64_t seed)
 	table->count = count;
 	table->mask = count * 2 - 1;
 	table->seed = seed;
+	pthread_mutex_init(&table->lock, NULL);
 	table->entries = calloc(count + 1, sizeof(*table->entries)); /* [0] is "none" */
 	table->buckets = calloc(count * 2, sizeof(*table->buckets));
 	if (table->entries == NULL || table->buckets == NULL) {
@@ -116,6 +119,7 @@ void bits_table_free(struct bits_table *table)
 		return;
 	free(table->entries);
 	free(table->buckets);
+	pthread_mutex_destroy(&table->lock);
 	free(table);
 }
 
@@ -186,6 +190,14 @@ static bool host_has(struct bits_table *table, const struct host_key *key, uint6
 	return false;
 }
 
+static bool host_ask(struct bits_table *table, const struct host_key *key, uint64_t now_ns)
+{
+	pthread_mutex_lock(&table->lock);
+	bool has = host_has(table, key, now_ns);
+	pthread_mutex_unlock(&table->lock);
+	return has;
+}
+
 static void host_set(struct bits_table *table, const struct host_key *key, uint64_t until_ns, uint64_t now_ns)
 {
 	uint32_t *link = host_find(table, key), at;
@@ -244,10 +256,10 @@ static bool bit_has(struct sigs_matcher *m, enum bits_scope scope, uint64_t id, 
 		return false;
 	if (scope == BITS_HOST_BOTH) {
 		struct host_key src = host_key_of(m, BITS_HOST_SRC, id), dst = host_key_of(m, BITS_HOST_DST, id);
-		return host_has(m->bits, &src, m->pkt->ts_ns) || host_has(m->bits, &dst, m->pkt->ts_ns);
+		return host_ask(m->bits, &src, m->pkt->ts_ns) || host_ask(m->bits, &dst, m->pkt->ts_ns);
 	}
 	struct host_key key = host_key_of(m, scope, id);
-	return host_has(m->bits, &key, m->pkt->ts_ns);
+	return host_ask(m->bits, &key, m->pkt->ts_ns);
 }
 
 static void bit_put(struct sigs_matcher *m, enum bits_scope scope, uint64_t id, const struct app_tx *tx, bool on,
@@ -270,6 +282,7 @@ static void bit_put(struct sigs_matcher *m, enum bits_scope scope, uint64_t id, 
 	}
 	struct host_key key = host_key_of(m, scope, id);
 	uint64_t now = m->pkt->ts_ns, until = expire_s ? now + expire_s * 1000000000ull : UINT64_MAX;
+	pthread_mutex_lock(&m->bits->lock);
 	if (on) {
 		host_set(m->bits, &key, until, now);
 	} else {
@@ -277,6 +290,7 @@ static void bit_put(struct sigs_matcher *m, enum bits_scope scope, uint64_t id, 
 		if (link)
 			host_remove(m->bits, link);
 	}
+	pthread_mutex_unlock(&m->bits->lock);
 }
 
 bool bits_match(struct sigs_matcher *m, const struct match *match, const struct app_tx *tx)

@@ -95,8 +95,37 @@ static int pcre_new(struct sigs_matcher *m)
 	return 0;
 }
 
+struct sigs_shared {
+	struct threshold_table *thresholds;
+	struct bits_table *bits;
+};
+
+struct sigs_shared *sigs_shared_new(const struct sigs_options *options)
+{
+	struct sigs_shared *shared = calloc(1, sizeof(*shared));
+	if (shared == NULL)
+		return NULL;
+	shared->thresholds = threshold_table_new(options->threshold_memory_bytes, options->hash_seed);
+	shared->bits = bits_table_new(HOST_BITS_BYTES, options->hash_seed);
+	if (shared->thresholds == NULL || shared->bits == NULL) {
+		sigs_shared_free(shared);
+		errno = ENOMEM;
+		return NULL;
+	}
+	return shared;
+}
+
+void sigs_shared_free(struct sigs_shared *shared)
+{
+	if (shared == NULL)
+		return;
+	bits_table_free(shared->bits);
+	threshold_table_free(shared->thresholds);
+	free(shared);
+}
+
 struct sigs_matcher *sigs_matcher_new(const struct sigs_ruleset *ruleset, const struct sigs_env *env,
-				      struct counters *counters)
+				      struct sigs_shared *shared, struct counters *counters)
 {
 	struct sigs_matcher *m = calloc(1, sizeof(*m));
 	struct sized sized;
@@ -111,8 +140,10 @@ struct sigs_matcher *sigs_matcher_new(const struct sigs_ruleset *ruleset, const 
 	m->arena = malloc(TRANSFORM_ARENA_BYTES);
 	m->alerts = calloc(ALERT_QUEUE_MAX, sizeof(*m->alerts));
 	m->host_tags = calloc(1, host_tags_bytes());
-	m->thresholds = threshold_table_new(options->threshold_memory_bytes, options->hash_seed);
-	m->bits = bits_table_new(HOST_BITS_BYTES, options->hash_seed);
+	if (shared == NULL)
+		shared = m->own_shared = sigs_shared_new(options);
+	m->thresholds = shared ? shared->thresholds : NULL;
+	m->bits = shared ? shared->bits : NULL;
 	m->transformer = m->slab ? transformer_new(m->slab) : NULL;
 	if (m->slab == NULL || m->arena == NULL || m->alerts == NULL || m->host_tags == NULL || m->thresholds == NULL ||
 	    m->bits == NULL || m->transformer == NULL || pcre_new(m) != 0 || sized_new(&sized, ruleset) != 0) {
@@ -134,8 +165,7 @@ void sigs_matcher_free(struct sigs_matcher *m)
 	pcre2_match_context_free(m->match_context);
 	pcre2_jit_stack_free(m->jit_stack);
 	transformer_free(m->transformer);
-	bits_table_free(m->bits);
-	threshold_table_free(m->thresholds);
+	sigs_shared_free(m->own_shared);
 	free(m->host_tags);
 	free(m->alerts);
 	free(m->arena);

@@ -187,6 +187,7 @@ struct sigs_matcher {
 	pcre2_match_context *match_context;
 	pcre2_jit_stack *jit_stack;
 
+	struct sigs_shared *own_shared; /* NULL: the next two are another's */
 	struct threshold_table *thresholds;
 	struct bits_table *bits;
 	struct transformer *transformer;

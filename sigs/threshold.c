@@ -2,6 +2,7 @@
 #include "threshold.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdlib.h>
 
 #define XXH_INLINE_ALL
@@ -30,6 +31,7 @@ struct entry {
 };
 
 struct threshold_table {
+	pthread_mutex_t lock; /* workers count together what one source does through all of them */
 	struct entry *entries;
 	uint32_t *buckets;
 	uint32_t capacity, bucket_mask;
@@ -52,6 +54,7 @@ struct threshold_table *threshold_table_new(size_t memory_bytes, uint64_t hash_s
 	t->capacity = (uint32_t)capacity;
 	t->bucket_mask = (uint32_t)buckets - 1;
 	t->seed = hash_seed;
+	pthread_mutex_init(&t->lock, NULL);
 	t->lru_first = t->lru_last = NONE;
 	t->entries = calloc(capacity, sizeof(struct entry));
 	t->buckets = malloc(buckets * sizeof(uint32_t));
@@ -70,6 +73,7 @@ void threshold_table_free(struct threshold_table *t)
 		return;
 	free(t->entries);
 	free(t->buckets);
+	pthread_mutex_destroy(&t->lock);
 	free(t);
 }
 
@@ -291,8 +295,8 @@ static enum threshold_result check_one(struct threshold_table *t, const struct t
 	return result;
 }
 
-enum threshold_result threshold_check(struct threshold_table *t, const struct signature *sig, const struct packet *pkt,
-				      enum sigs_action *action, bool *rate_filtered)
+static enum threshold_result check_all(struct threshold_table *t, const struct signature *sig, const struct packet *pkt,
+				       enum sigs_action *action, bool *rate_filtered)
 {
 	/* suppressions come first: what they silence is not counted */
 	for (int suppressions = 1; suppressions >= 0; suppressions--) {
@@ -305,6 +309,17 @@ enum threshold_result threshold_check(struct threshold_table *t, const struct si
 		}
 	}
 	return THRESHOLD_ALERT;
+}
+
+enum threshold_result threshold_check(struct threshold_table *t, const struct signature *sig, const struct packet *pkt,
+				      enum sigs_action *action, bool *rate_filtered)
+{
+	if (!sig->thresholds)
+		return THRESHOLD_ALERT;
+	pthread_mutex_lock(&t->lock);
+	enum threshold_result result = check_all(t, sig, pkt, action, rate_filtered);
+	pthread_mutex_unlock(&t->lock);
+	return result;
 }
 
 uint32_t threshold_table_entries(const struct threshold_table *t)

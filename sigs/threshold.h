@@ -3,7 +3,8 @@
 
 /*
  * Rates of a signature's matches: `threshold`, `detection_filter`, and a configuration's suppress, threshold and
- * rate_filter lines. One table a matcher; time is packet time; memory is bounded: at the limit the entry that was
+ * rate_filter lines. One table for all matchers of a sensor, locked while
+ * one match is counted; time is packet time; memory is bounded: at the limit the entry that was
  * touched least recently makes room.
  */
 

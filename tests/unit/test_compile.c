@@ -200,7 +200,7 @@ static const char two_rules[] = "alert udp any any -> any 53 (content:\"evil\"; 
 static bool finds(const struct sigs_ruleset *ruleset)
 {
 	struct counters *counters = calloc(1, sizeof(*counters));
-	struct sigs_matcher *matcher = sigs_matcher_new(ruleset, NULL, counters);
+	struct sigs_matcher *matcher = sigs_matcher_new(ruleset, NULL, NULL, counters);
 	assert_non_null(matcher);
 	static const uint8_t payload[] = "an evil thing";
 	struct packet pkt = {.family = 4,

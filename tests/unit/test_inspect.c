@@ -34,7 +34,7 @@ static struct sigs_ruleset *compile(const char *rules)
 static void load(const char *rules)
 {
 	ruleset = compile(rules);
-	matcher = sigs_matcher_new(ruleset, NULL, &counters);
+	matcher = sigs_matcher_new(ruleset, NULL, NULL, &counters);
 	assert_non_null(matcher);
 	flow = (struct flow){.id = 1};
 }

@@ -184,8 +184,19 @@ struct sigs_result {
 
 struct sigs_matcher;
 
+/*
+ * What the matchers of several workers know together: rates of matches, and bits of hosts. A source whose connections are spread
+ * over workers is counted once. It is locked inside for the moment that one match of such a signature takes; no other
+ * packet meets the lock. Outlives its matchers. NULL and errno on failure.
+ */
+struct sigs_shared;
+
+struct sigs_shared *sigs_shared_new(const struct sigs_options *options);
+void sigs_shared_free(struct sigs_shared *shared); /* NULL is allowed */
+
+/* `shared` NULL: the matcher is the only one, and has its own. */
 struct sigs_matcher *sigs_matcher_new(const struct sigs_ruleset *ruleset, const struct sigs_env *env,
-				      struct counters *counters);
+				      struct sigs_shared *shared, struct counters *counters);
 void sigs_matcher_free(struct sigs_matcher *matcher);
 /* The worker's stream engine, so that inspected raw data can be released; once, before the first TCP packet. */
 void sigs_matcher_set_streams(struct sigs_matcher *matcher, struct stream_engine *streams);
