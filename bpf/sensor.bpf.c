@@ -9,6 +9,7 @@
 #include <linux/in.h>
 #include <linux/ip.h>
 #include <linux/ipv6.h>
+#include <linux/tcp.h>
 
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
@@ -150,8 +151,8 @@ static __always_inline void order(struct xdp_flow *flow)
 	flow->port[1] = port;
 }
 
-/* The key of a frame's flow; 0 for what is no plain TCP or UDP. */
-static __always_inline int flow_of(struct view v, struct xdp_flow *flow)
+/* The key of a frame's flow; 0 for what is no plain TCP or UDP. *begins says that a TCP connection begins with it. */
+static __always_inline int flow_of(struct view v, struct xdp_flow *flow, int *begins)
 {
 	struct ethhdr *eth = TAKE(&v, struct ethhdr);
 	if (!eth)
@@ -177,6 +178,13 @@ static __always_inline int flow_of(struct view v, struct xdp_flow *flow)
 	flow->port[0] = l4->source;
 	flow->port[1] = l4->dest;
 	order(flow);
+	*begins = 0;
+	if (flow->proto == IPPROTO_TCP) {
+		struct tcphdr *tcp = v.at;
+		if ((void *)(tcp + 1) > v.end)
+			return 0;
+		*begins = tcp->syn && !tcp->ack;
+	}
 	return 1;
 }
 
@@ -184,12 +192,13 @@ static __always_inline int is_shunted(struct xdp_md *ctx, const struct xdp_setti
 {
 	struct view v = {(void *)(long)ctx->data, (void *)(long)ctx->data_end};
 	struct xdp_flow flow = {};
-	if (!flow_of(v, &flow))
+	int begins;
+	if (!flow_of(v, &flow, &begins))
 		return 0;
 	__u64 *seen = bpf_map_lookup_elem(&shunts, &flow);
 	if (!seen)
 		return 0;
-	if (now - *seen > set->shunt_idle_ns) {
+	if (begins || (__s64)(now - *seen) > (__s64)set->shunt_idle_ns) {
 		/* whoever uses these ports now is somebody else */
 		bpf_map_delete_elem(&shunts, &flow);
 		return 0;

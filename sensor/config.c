@@ -52,6 +52,8 @@ int config_init(struct config *config, bool inline_mode)
 	};
 	config->cache_dir = strdup("");
 	io_device_config_defaults(&config->live.io);
+	/* as long as a silent session is remembered */
+	config->live.pick_up_ns = config->flow.tcp.established_ns;
 	config->live.cpus = strdup("");
 	config->live.user = strdup("");
 	config->live.pid_file = strdup("");

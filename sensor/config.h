@@ -76,7 +76,8 @@ struct live_config {
 	struct io_device_config io; /* its lists and strings point to the ones below once config_finish was called */
 	struct string_list afxdp_ports, dpdk_ports, nfq_chains;
 	char *dpdk_eal;
-	uint32_t workers;    /* 0: as many as there are processors in `cpus`, or online */
+	uint32_t workers; /* 0: as many as there are processors in `cpus`, or online */
+	uint64_t pick_up_ns;
 	int overload_policy; /* enum overload_policy */
 	char *user;	     /* to become once the devices are open; "": stay */
 	int seccomp;	     /* enum seccomp_mode */

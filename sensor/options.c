@@ -160,6 +160,10 @@ const struct config_option config_options[] = {
 
 	{"stream.midstream", OPTION_BOOL, AT(stream.midstream), 0, 0, NULL, NULL,
 	 "pick sessions up without their handshake", true},
+	{"stream.pick-up", OPTION_TIME, AT(live.pick_up_ns), 0, 86400 * SECOND, NULL, "time",
+	 "run: how long after the start, or after traffic went past the sensor, sessions are picked up without their "
+	 "handshake",
+	 true},
 	{"stream.async-oneside", OPTION_BOOL, AT(stream.async_oneside), 0, 0, NULL, NULL,
 	 "follow sessions of which one side is seen", true},
 	{"stream.midstream-policy", OPTION_CHOICE, AT(policy_midstream), 0, 0, policies, NULL,

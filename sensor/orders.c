@@ -30,12 +30,12 @@ static void take_edition(struct worker *w, struct worker_edition *edition)
 	app.file_hashes = app.file_hashes || sigs_ruleset_wants_file_hashes(edition->ruleset);
 	sigs_matcher_swap(w->matcher, edition->change);
 	flow_table_configure(w->flows, &config->flow);
-	stream_engine_configure(w->streams, &config->stream);
 	defrag_configure(w->defrag, &config->defrag);
 	app_engine_configure(w->apps, &app);
 	records_set_config(w->c.records, config);
 	w->overload.policy = config->live.overload_policy;
 	w->c.config = config;
+	worker_configure_streams(w);
 	w->c.ruleset = edition->ruleset;
 	__atomic_store_n(&w->orders.next, NULL, __ATOMIC_RELAXED);
 	/* from here on nothing of the edition before is used */

@@ -157,6 +157,37 @@ static uint64_t monotonic_ns(void)
 	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
+void worker_configure_streams(struct worker *w)
+{
+	struct stream_config config = w->c.config->stream;
+	if (w->picks_up) {
+		config.midstream = true;
+		if (config.midstream_policy != EXCEPTION_PASS_FLOW)
+			config.midstream_policy = EXCEPTION_IGNORE;
+	}
+	stream_engine_configure(w->streams, &config);
+}
+
+/* Sessions that began while nobody looked (before the start, or while the backend let traffic past us) are no offence: they are
+ * picked up where they are, and inspected from there. */
+static void pick_up(struct worker *w, bool on)
+{
+	w->picks_up = on;
+	worker_configure_streams(w);
+}
+
+static void follow_lapses(struct worker *w, uint64_t now_ns)
+{
+	uint64_t span_ns = w->c.config->live.pick_up_ns;
+	if (w->lapses != w->c.io->lapses) {
+		w->lapses = w->c.io->lapses;
+		w->pick_up_until_ns = now_ns + span_ns;
+		pick_up(w, span_ns > 0);
+	} else if (w->picks_up && now_ns > w->pick_up_until_ns) {
+		pick_up(w, false);
+	}
+}
+
 static void record_overload(struct worker *w, int change)
 {
 	const struct overload_state *s = &w->overload.state;
@@ -178,6 +209,8 @@ static void housekeep(struct worker *w)
 	recycle_fragments(w, w->now_ns, EXPIRE_DATAGRAMS);
 	flow_expire(w->flows, w->now_ns, EXPIRE_FLOWS);
 	if (w->c.live) {
+		if (w->picks_up)
+			follow_lapses(w, monotonic_ns());
 		int change = overload_turned(&w->overload, w->c.io, monotonic_ns());
 		if (change != 0)
 			record_overload(w, change);
@@ -232,6 +265,8 @@ void worker_set_io(struct worker *w, struct io *io)
 {
 	w->c.io = io;
 	w->empty = 0;
+	if (io)
+		w->lapses = io->lapses - 1; /* until now, traffic went without us */
 }
 
 void worker_settle(struct worker *w)
@@ -267,6 +302,8 @@ int worker_run(struct worker *w)
 	int n;
 	begin(w);
 	while ((n = io_receive(w->c.io, pkts, IO_BURST_MAX, wait_us)) >= 0) {
+		if (w->c.live && w->lapses != w->c.io->lapses)
+			follow_lapses(w, monotonic_ns());
 		if (w->c.live && (n == 0 || wait_us > 0))
 			overload_waited(&w->overload, monotonic_ns());
 		if (n > 0) {

@@ -89,8 +89,11 @@ struct worker {
 	uint64_t now_ns; /* packet time */
 	struct worker_tally tally;
 	uint64_t bursts;
-	struct overload overload; /* live only */
-	unsigned empty;		  /* receives in a row that brought nothing */
+	struct overload overload;  /* live only */
+	bool picks_up;		   /* sessions without handshake are followed for now */
+	uint64_t pick_up_until_ns; /* monotonic */
+	uint32_t lapses;	   /* of the io, as seen last */
+	unsigned empty;		   /* receives in a row that brought nothing */
 	uint64_t fragments_dropped;
 	/* what other threads may see or set; by atomic operations only */
 	struct {
@@ -131,6 +134,8 @@ uint64_t worker_edition(const struct worker *worker);
 int worker_ask(struct worker *worker, struct worker_request *request, uint64_t timeout_ns);
 /* The worker's thread, or whoever holds a worker that does not run. */
 void worker_take_orders(struct worker *worker);
+/* What the stream engine is told: the configuration's word, and for a while after a lapse to pick up what it finds. */
+void worker_configure_streams(struct worker *worker);
 
 /* An answer of the simplest kind: where the worker stands. */
 struct worker_snapshot {

@@ -4,6 +4,7 @@
  * workers' sockets. The program stays in the kernel when this process dies; see bpf/sensor.bpf.c.
  */
 #include <errno.h>
+#include <net/if.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -110,6 +111,12 @@ static int tell_program(struct afxdp *a, char *error)
 static int check_config(const struct afxdp *a, char *error)
 {
 	const struct io_afxdp_config *c = &a->config;
+	for (size_t i = 0; i < c->port_count; i++)
+		if (if_nametoindex(c->ports[i]) == 0) {
+			snprintf(error, IO_ERROR_MAX, "%.64s: there is no such interface (ip link shows them)",
+				 c->ports[i]);
+			return -ENODEV;
+		}
 	if (c->port_count < 2 || c->port_count % 2 || c->port_count > IO_PORTS_MAX) {
 		snprintf(error, IO_ERROR_MAX, "afxdp.ports: ports stand in pairs, %u at most, and %zu are given",
 			 IO_PORTS_MAX, c->port_count);

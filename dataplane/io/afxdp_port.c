@@ -86,7 +86,7 @@ int afxdp_port_open(struct afxdp_port *port, const char *name, unsigned frame_si
 	short flags;
 	*port = (struct afxdp_port){.ifindex = (int)if_nametoindex(name)};
 	if (port->ifindex == 0 || strlen(name) >= sizeof(port->name)) {
-		snprintf(error, IO_ERROR_MAX, "%.64s: there is no such interface (ip link shows them)", name);
+		snprintf(error, IO_ERROR_MAX, "%.64s: the interface is gone", name);
 		return -ENODEV;
 	}
 	memcpy(port->name, name, strlen(name) + 1);

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <time.h>
@@ -50,7 +51,7 @@ struct afxdp_worker {
 	volatile uint64_t *heartbeat;
 	uint64_t heartbeat_ns;
 	int shunts_map;
-	bool zero_copy;
+	bool zero_copy, fail_open;
 	uint32_t frame_size, ring_size;
 	uint64_t number; /* packets received */
 	unsigned self;
@@ -70,8 +71,8 @@ struct afxdp_worker {
 	unsigned next; /* where the next receive begins, so that no queue starves */
 	unsigned port_count;
 	struct queue *out[IO_PORTS_MAX]; /* by port: what is sent there leaves by this one */
-	struct pollfd *polls;		 /* queue_count, and then what else may wake us */
-	unsigned poll_count;
+	struct pollfd *polls;		 /* queue_count, and the bell's */
+	int bell;			 /* eventfd: rung by others to end our sleep */
 
 	struct packet packets[IO_OUTSTANDING_MAX];
 	struct packet *idle[IO_OUTSTANDING_MAX];
@@ -206,10 +207,19 @@ static unsigned take_all(struct afxdp_worker *w, struct packet **pkts, unsigned 
 	return n;
 }
 
+/* Says that we live. After too long a silence the program has forwarded past us, when it may. */
+static void beat(struct afxdp_worker *w)
+{
+	uint64_t now = clock_ns(CLOCK_MONOTONIC), before = *w->heartbeat;
+	*w->heartbeat = now;
+	if (w->fail_open && before && now - before > w->heartbeat_ns)
+		w->io.lapses++;
+}
+
 static int worker_receive(struct io *io, struct packet **pkts, unsigned max, unsigned wait_us)
 {
 	struct afxdp_worker *w = worker_of(io);
-	*w->heartbeat = clock_ns(CLOCK_MONOTONIC);
+	beat(w);
 	if (max > w->idle_count)
 		max = w->idle_count;
 	unsigned n = take_all(w, pkts, max);
@@ -219,13 +229,17 @@ static int worker_receive(struct io *io, struct packet **pkts, unsigned max, uns
 	uint64_t wait_ns = wait_us * 1000ull < w->heartbeat_ns / 4 ? wait_us * 1000ull : w->heartbeat_ns / 4;
 	const struct timespec timeout = {.tv_sec = (time_t)(wait_ns / 1000000000u),
 					 .tv_nsec = (long)(wait_ns % 1000000000u)};
-	int rc = ppoll(w->polls, w->poll_count, &timeout, NULL);
+	int rc = ppoll(w->polls, w->queue_count + 1, &timeout, NULL);
 	if (rc < 0 && errno != EINTR) {
 		rc = -errno;
 		snprintf(io->error, sizeof(io->error), "AF_XDP: poll: %s", strerror(-rc));
 		return rc;
 	}
-	*w->heartbeat = clock_ns(CLOCK_MONOTONIC);
+	if (rc > 0 && w->polls[w->queue_count].revents) {
+		uint64_t rung;
+		(void)!read(w->bell, &rung, sizeof(rung));
+	}
+	beat(w);
 	return rc > 0 ? (int)take_all(w, pkts, max) : 0;
 }
 
@@ -347,15 +361,16 @@ static int worker_close(struct io *io, char *error)
 	free(w->free_frames);
 	free(w->queues);
 	free(w->polls);
+	if (w->bell >= 0)
+		close(w->bell);
 	free(w);
 	return 0;
 }
 
-static void worker_wake_on(struct io *io, int fd)
+static void worker_wake(struct io *io)
 {
-	struct afxdp_worker *w = worker_of(io);
-	w->polls[w->queue_count] = (struct pollfd){.fd = fd, .events = POLLIN};
-	w->poll_count = w->queue_count + 1;
+	const uint64_t one = 1;
+	(void)!write(worker_of(io)->bell, &one, sizeof(one)); /* full is rung as well */
 }
 
 static const struct io_ops worker_ops = {
@@ -365,7 +380,7 @@ static const struct io_ops worker_ops = {
 	.inject = worker_inject,
 	.shunt = worker_shunt,
 	.backlog = worker_backlog,
-	.wake_on = worker_wake_on,
+	.wake = worker_wake,
 	.close = worker_close,
 };
 
@@ -430,7 +445,7 @@ static int open_queues(struct afxdp_worker *w, const struct afxdp_worker_config 
 				w->out[port] = q;
 		}
 	}
-	w->poll_count = w->queue_count;
+	w->polls[w->queue_count] = (struct pollfd){.fd = w->bell, .events = POLLIN};
 	return 0;
 }
 
@@ -491,19 +506,24 @@ struct io *afxdp_worker_open(const struct afxdp_worker_config *c, struct counter
 	if (!w)
 		goto fail;
 	w->io.ops = &worker_ops;
+	w->bell = -1;
 	w->counters = counters;
 	w->self = c->worker;
 	w->closing = c->closing;
 	w->user = c->user;
 	w->heartbeat = c->heartbeat;
 	w->heartbeat_ns = c->config->heartbeat_ns;
+	w->fail_open = c->config->fail_open;
 	w->shunts_map = c->shunts_map;
 	w->frame_size = c->config->frame_size;
 	w->ring_size = c->config->ring_size;
 	w->port_count = c->port_count;
 	w->queues = calloc(queues, sizeof(*w->queues));
 	w->polls = calloc(queues + 1, sizeof(*w->polls));
-	if (!w->queues || !w->polls)
+	w->bell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (w->bell < 0)
+		rc = -errno;
+	if (!w->queues || !w->polls || w->bell < 0)
 		goto fail;
 	for (unsigned i = 0; i < IO_OUTSTANDING_MAX; i++)
 		w->idle[w->idle_count++] = &w->packets[i];

@@ -6,15 +6,18 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <sys/random.h>
-#include <unistd.h>
+#include <time.h>
 
 #include <dataplane/bytes.h>
 #include <pcap/dlt.h>
 
 #define RING_SIZE IO_OUTSTANDING_MAX
 _Static_assert((RING_SIZE & (RING_SIZE - 1)) == 0, "ring positions wrap by masking");
+/* Where nobody can wake us: how long a sleep may be, so that what is lent does not wait. */
+#define BLIND_WAIT_US 200
+/* At the end, others get so long to judge what they were lent; who does not answer is gone. */
+#define FINISH_NS 2000000000ull
 /* Receives of the inner instance in one turn, when all they bring is for others. */
 #define RECEIVES_MAX 4
 
@@ -28,7 +31,9 @@ struct ring {
 /* What others see of a worker. */
 struct desk {
 	_Alignas(64) atomic_bool asleep;
-	int bell; /* eventfd: ends its sleep */
+	atomic_bool done;      /* it lends nothing any more */
+	_Atomic uint32_t owed; /* packets that it lent and did not get back yet */
+	struct io *inner;      /* to wake it by */
 };
 
 struct steer {
@@ -45,6 +50,7 @@ struct steer_io {
 	struct io *inner;
 	struct counters *counters;
 	unsigned self;
+	uint64_t finish_until_ns;    /* 0: not finishing */
 	unsigned turn;		     /* whose lent packets come first, so that nobody starves */
 	bool called[IO_WORKERS_MAX]; /* got something in this turn: to be woken at its end */
 };
@@ -185,11 +191,9 @@ static void wake_called(struct steer_io *s)
 			continue;
 		s->called[w] = false;
 		struct desk *desk = &s->steer->desks[w];
-		const uint64_t one = 1;
 		if (atomic_load_explicit(&desk->asleep, memory_order_relaxed) &&
-		    atomic_exchange_explicit(&desk->asleep, false, memory_order_relaxed))
-			(void)!write(desk->bell, &one,
-				     sizeof(one)); /* it cannot be full: it is read before every sleep */
+		    atomic_exchange_explicit(&desk->asleep, false, memory_order_relaxed) && desk->inner->ops->wake)
+			desk->inner->ops->wake(desk->inner);
 	}
 }
 
@@ -208,10 +212,13 @@ static bool anything_waits(const struct steer_io *s)
 static void settle_judged(struct steer_io *s)
 {
 	struct packet *pkts[IO_BURST_MAX];
+	struct desk *desk = &s->steer->desks[s->self];
 	unsigned n;
 	for (unsigned w = 0; w < s->steer->workers; w++)
-		while ((n = ring_pop(ring_at(s->steer->judged, s->steer, s->self, w), pkts, IO_BURST_MAX)) > 0)
+		while ((n = ring_pop(ring_at(s->steer->judged, s->steer, s->self, w), pkts, IO_BURST_MAX)) > 0) {
 			io_verdict(s->inner, pkts, n);
+			atomic_fetch_sub_explicit(&desk->owed, n, memory_order_release);
+		}
 }
 
 static unsigned take_lent(struct steer_io *s, struct packet **pkts, unsigned max)
@@ -239,6 +246,7 @@ static unsigned distribute(struct steer_io *s, struct packet **came, unsigned co
 			ours[n++] = pkt;
 			continue;
 		}
+		atomic_fetch_add_explicit(&s->steer->desks[s->self].owed, 1, memory_order_relaxed);
 		ring_push(ring_at(s->steer->lent, s->steer, s->self, judge), pkt);
 		s->called[judge] = true;
 	}
@@ -251,7 +259,7 @@ static int gather(struct steer_io *s, struct packet **pkts, unsigned max, unsign
 	struct packet *came[IO_BURST_MAX];
 	settle_judged(s);
 	unsigned n = take_lent(s, pkts, max);
-	for (unsigned i = 0; i < RECEIVES_MAX && n < max; i++) {
+	for (unsigned i = 0; i < RECEIVES_MAX && n < max && !s->finish_until_ns; i++) {
 		int got = io_receive(s->inner, came, max - n, wait_us);
 		if (got < 0 && n == 0) {
 			memcpy(s->io.error, s->inner->error, sizeof(s->io.error));
@@ -260,6 +268,7 @@ static int gather(struct steer_io *s, struct packet **pkts, unsigned max, unsign
 		if (got <= 0)
 			break;
 		wait_us = 0;
+		s->io.lapses = s->inner->lapses;
 		n += distribute(s, came, (unsigned)got, pkts + n);
 	}
 	wake_called(s);
@@ -273,14 +282,39 @@ static int steer_receive(struct io *io, struct packet **pkts, unsigned max, unsi
 	int n = gather(s, pkts, max, 0);
 	if (n != 0 || wait_us == 0)
 		return n;
-	uint64_t rung;
-	(void)!read(desk->bell, &rung, sizeof(rung)); /* does not block */
+	if (!s->inner->ops->wake && wait_us > BLIND_WAIT_US)
+		wait_us = BLIND_WAIT_US;
 	atomic_store_explicit(&desk->asleep, true, memory_order_relaxed);
 	atomic_thread_fence(memory_order_seq_cst);
 	n = gather(s, pkts, max, anything_waits(s) ? 0 : wait_us);
 	atomic_store_explicit(&desk->asleep, false, memory_order_relaxed);
-	/* woken by the bell, not by packets of our own */
+	/* woken, not by packets of our own */
 	return n != 0 ? n : gather(s, pkts, max, 0);
+}
+
+static uint64_t monotonic_ns(void)
+{
+	struct timespec t;
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+/* All stop taking in; who has nothing lent out and nothing to judge may go once nobody can lend it anything more. */
+static bool steer_finish(struct io *io)
+{
+	struct steer_io *s = steer_of(io);
+	struct steer *steer = s->steer;
+	if (!s->finish_until_ns) {
+		s->finish_until_ns = monotonic_ns() + FINISH_NS;
+		atomic_store_explicit(&steer->desks[s->self].done, true, memory_order_release);
+	}
+	if (monotonic_ns() > s->finish_until_ns)
+		return true;
+	for (unsigned w = 0; w < steer->workers; w++)
+		if (!atomic_load_explicit(&steer->desks[w].done, memory_order_acquire) ||
+		    atomic_load_explicit(&steer->desks[w].owed, memory_order_acquire) != 0)
+			return false;
+	return io_finish(s->inner);
 }
 
 /* --- giving back ---------------------------------------------------------------------------------------------------------------- */
@@ -359,6 +393,7 @@ static const struct io_ops steer_ops = {
 	.verdict = steer_verdict,
 	.inject = steer_inject,
 	.shunt = steer_shunt,
+	.finish = steer_finish,
 	.backlog = steer_backlog,
 	.close = steer_close,
 };
@@ -379,11 +414,7 @@ struct steer *steer_new(unsigned workers)
 		goto fail;
 	memset(steer->lent, 0, rings);
 	memset(steer->judged, 0, rings);
-	for (unsigned w = 0; w < workers; w++)
-		steer->desks[w] = (struct desk){.bell = -1};
-	for (unsigned w = 0; w < workers; w++)
-		if ((steer->desks[w].bell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) < 0)
-			goto fail;
+	memset(steer->desks, 0, workers * sizeof(struct desk));
 	if (getrandom(&steer->seed, sizeof(steer->seed), 0) != sizeof(steer->seed))
 		goto fail;
 	return steer;
@@ -396,9 +427,6 @@ void steer_free(struct steer *steer)
 {
 	if (!steer)
 		return;
-	for (unsigned w = 0; steer->desks && w < steer->workers; w++)
-		if (steer->desks[w].bell >= 0)
-			close(steer->desks[w].bell);
 	free(steer->desks);
 	free(steer->lent);
 	free(steer->judged);
@@ -415,7 +443,6 @@ struct io *steer_io(struct steer *steer, unsigned worker, struct io *inner, stru
 	s->inner = inner;
 	s->counters = counters;
 	s->self = worker;
-	if (inner->ops->wake_on)
-		inner->ops->wake_on(inner, steer->desks[worker].bell);
+	steer->desks[worker].inner = inner;
 	return &s->io;
 }

@@ -23,7 +23,7 @@ struct steer *steer_new(unsigned workers);
 void steer_free(struct steer *steer);
 
 /* Wraps a worker's instance, which is then the wrapper's to close. It must let IO_OUTSTANDING_MAX packets be owed, leave
- * packet.backend[3] alone, and, to sleep in receive, know ops->wake_on. NULL and errno on failure; the inner one is then untouched. */
+ * packet.backend[3] alone, and should know ops->wake: without it receive sleeps only for moments. NULL and errno on failure; the inner one is then untouched. */
 struct io *steer_io(struct steer *steer, unsigned worker, struct io *inner, struct counters *counters);
 
 /* The hash that chooses: of the outermost IP addresses, the same both ways, for an ICMP error those of the packet that it quotes.

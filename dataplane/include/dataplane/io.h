@@ -28,6 +28,7 @@
 struct io {
 	const struct io_ops *ops;
 	char error[IO_ERROR_MAX]; /* what went wrong last, for people: file and packet number, or device */
+	uint32_t lapses; /* counts the times when traffic may have gone past the worker uninspected (fail-open) */
 };
 
 struct io_ops {
@@ -57,9 +58,6 @@ struct io_ops {
 	void (*wake)(struct io *io);
 	/* How full the queue towards this worker is now: packets that wait, and how many may. NULL where nobody knows. */
 	void (*backlog)(struct io *io, uint32_t *waiting, uint32_t *room);
-	/* A descriptor that ends the sleep of receive when it becomes readable; the backend does not read it. For the steering layer. NULL
-	 * where there is no sleep. */
-	void (*wake_on)(struct io *io, int fd);
 	/* Flushes and frees. Returns 0 or -errno (e.g. the written capture is incomplete), io->error set by then copied to
 	 * error (IO_ERROR_MAX bytes) when that is not NULL. */
 	int (*close)(struct io *io, char *error);
