@@ -1,448 +1,599 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Each pair of an owner and a judge has a handoff: two rings with one writer and one reader each. A ring never overflows,
+ * because the owner counts what it has lent. Indices run freely and are taken modulo the ring's size.
+ */
 #include "steer.h"
 
 #include <errno.h>
-#include <netinet/in.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 #include <time.h>
 
-#include <dataplane/bytes.h>
-#include <pcap/dlt.h>
+#include "frame_hash.h"
 
-#define RING_SIZE IO_OUTSTANDING_MAX
-_Static_assert((RING_SIZE & (RING_SIZE - 1)) == 0, "ring positions wrap by masking");
-/* Where nobody can wake us: how long a sleep may be, so that what is lent does not wait. */
-#define BLIND_WAIT_US 200
-/* At the end, others get so long to judge what they were lent; who does not answer is gone. */
-#define FINISH_NS 2000000000ull
-/* Receives of the inner instance in one turn, when all they bring is for others. */
-#define RECEIVES_MAX 4
+#define CACHE_LINE 64
+#define SLOT(i)	   ((i) % STEER_LENT_MAX)
 
-/* One writer, one reader. */
-struct ring {
-	_Alignas(64) _Atomic uint32_t head; /* the reader's */
-	_Alignas(64) _Atomic uint32_t tail; /* the writer's */
-	struct packet *slot[RING_SIZE];
+_Static_assert((STEER_LENT_MAX & (STEER_LENT_MAX - 1)) == 0, "indices wrap");
+_Static_assert(IO_WORKERS_MAX <= 64, "sets of workers are bits");
+
+struct handoff {
+	/* written by the owner */
+	_Alignas(CACHE_LINE) atomic_uint lent_tail; /* lent and to be seen by the judge */
+	atomic_uint settled;			    /* verdicts that were carried out */
+	_Atomic uint64_t unsent;		    /* of them not sent: DROP_TX_FULL */
+	unsigned lent_next, back_head, lent;	    /* the owner's own; lent: not yet back */
+	/* written by the judge */
+	_Alignas(CACHE_LINE) atomic_uint back_tail;
+	unsigned back_next, lent_head; /* the judge's own */
+	uint64_t unsent_seen;
+	_Alignas(CACHE_LINE) struct packet *lent_slots[STEER_LENT_MAX];
+	struct packet *back_slots[STEER_LENT_MAX];
 };
 
-/* What others see of a worker. */
-struct desk {
-	_Alignas(64) atomic_bool asleep;
-	atomic_bool done;      /* it lends nothing any more */
-	_Atomic uint32_t owed; /* packets that it lent and did not get back yet */
-	struct io *inner;      /* to wake it by */
+enum state {
+	STATE_IDLE, /* never received */
+	STATE_RUNNING,
+	STATE_LEAVING, /* lends no more, judges what is lent to it */
+	STATE_GONE,    /* its input failed: judges no more */
+	STATE_BARRED,  /* would begin when others leave: may not */
+};
+
+struct member {
+	_Alignas(CACHE_LINE) atomic_int state;
+	atomic_bool asleep;
+	struct io *inner;
+	struct counters *counters;
 };
 
 struct steer {
 	unsigned workers;
 	uint64_t seed;
-	struct desk *desks;
-	struct ring *lent;   /* [owner * workers + judge] */
-	struct ring *judged; /* [owner * workers + judge] */
+	atomic_uint lapses;	  /* of all instances: what went past one of them may have been any worker's */
+	struct handoff *handoffs; /* [owner * workers + judge] */
+	struct member members[IO_WORKERS_MAX];
 };
 
 struct steer_io {
-	struct io io; /* first */
+	struct io io;
+	struct io_ops ops; /* as many as the inner instance has */
 	struct steer *steer;
 	struct io *inner;
 	struct counters *counters;
-	unsigned self;
-	uint64_t finish_until_ns;    /* 0: not finishing */
-	unsigned turn;		     /* whose lent packets come first, so that nobody starves */
-	bool called[IO_WORKERS_MAX]; /* got something in this turn: to be woken at its end */
+	unsigned worker;
+	unsigned own;	   /* handed to our worker, without verdict */
+	unsigned lent;	   /* to all others */
+	unsigned borrower; /* where the next round of taking begins */
+	uint64_t number;
+	uint32_t lapses;  /* of the inner instance, as told to the others */
+	uint64_t touched; /* judges and owners that something was put into a ring for, not yet published */
+	uint64_t swamped; /* judges that were full for too long */
+	int failed;	  /* what the inner instance said last of all */
+	unsigned stalled_count;
+	uint64_t stalled_ns; /* since when */
+	struct packet *stalled[IO_BURST_MAX];
+	uint8_t stalled_judge[IO_BURST_MAX];
 };
 
-static struct steer_io *steer_of(struct io *io)
+static struct handoff *handoff(const struct steer *s, unsigned owner, unsigned judge)
 {
-	return (struct steer_io *)io;
+	return &s->handoffs[owner * s->workers + judge];
 }
 
-/* --- the hash -------------------------------------------------------------------------------------------------------------- */
-
-static uint64_t mix(uint64_t x)
+static uint64_t bit(unsigned worker)
 {
-	x ^= x >> 33;
-	x *= 0xff51afd7ed558ccdull;
-	x ^= x >> 33;
-	x *= 0xc4ceb9fe1a85ec53ull;
-	return x ^ x >> 33;
+	return (uint64_t)1 << worker;
 }
 
-/* The sum of both sides' is the same in both directions. */
-static uint64_t hash_address(const uint8_t *addr, size_t len, uint64_t seed)
-{
-	uint64_t words[2] = {0, 0};
-	memcpy(words, addr, len);
-	return mix(mix(words[0] ^ seed) + words[1]);
-}
-
-static void hash_pair(const uint8_t *src, const uint8_t *dst, size_t len, uint64_t seed, uint32_t *hash)
-{
-	*hash = (uint32_t)(mix(hash_address(src, len, seed) + hash_address(dst, len, seed)) >> 32);
-}
-
-static bool is_icmp_error(uint8_t type)
-{
-	return type == 3 || type == 4 || type == 5 || type == 11 || type == 12;
-}
-
-static bool hash_ipv4(struct cursor c, uint64_t seed, uint32_t *hash)
-{
-	const uint8_t *h = cursor_take(&c, 20);
-	if (!h)
-		return false;
-	hash_pair(h + 12, h + 16, 4, seed, hash);
-	size_t header = (h[0] & 0x0fu) * 4;
-	if (h[9] != IPPROTO_ICMP || header < 20 || load_be16(h + 6) & 0x1fff)
-		return true;
-	cursor_skip(&c, header - 20);
-	const uint8_t *icmp = cursor_take(&c, 8 + 20);
-	if (icmp && is_icmp_error(icmp[0]) && icmp[8] >> 4 == 4)
-		hash_pair(icmp + 8 + 12, icmp + 8 + 16, 4, seed, hash);
-	return true;
-}
-
-static bool hash_ipv6(struct cursor c, uint64_t seed, uint32_t *hash)
-{
-	const uint8_t *h = cursor_take(&c, 40);
-	if (!h)
-		return false;
-	hash_pair(h + 8, h + 24, 16, seed, hash);
-	if (h[6] != IPPROTO_ICMPV6)
-		return true;
-	const uint8_t *icmp = cursor_take(&c, 8 + 40);
-	if (icmp && icmp[0] >= 1 && icmp[0] <= 4 && icmp[8] >> 4 == 6)
-		hash_pair(icmp + 8 + 8, icmp + 8 + 24, 16, seed, hash);
-	return true;
-}
-
-static bool hash_ip(struct cursor c, uint64_t seed, uint32_t *hash)
-{
-	if (cursor_left(&c) == 0)
-		return false;
-	return c.at[0] >> 4 == 4 ? hash_ipv4(c, seed, hash) : c.at[0] >> 4 == 6 && hash_ipv6(c, seed, hash);
-}
-
-bool steer_hash(const uint8_t *frame, size_t len, uint16_t link_type, uint64_t seed, uint32_t *hash)
-{
-	struct cursor c = cursor_of(frame, len);
-	if (link_type != DLT_EN10MB)
-		return hash_ip(c, seed, hash);
-	cursor_skip(&c, 12);
-	uint16_t type = cursor_be16(&c);
-	while (type == 0x8100 || type == 0x88a8 || type == 0x9100) {
-		cursor_skip(&c, 2);
-		type = cursor_be16(&c);
-	}
-	if (type == 0x8847 || type == 0x8848)
-		while (!c.failed && !(cursor_be32(&c) & 0x100))
-			;
-	else if (type == 0x8864)
-		cursor_skip(&c, 8); /* PPPoE and PPP */
-	else if (type != 0x0800 && type != 0x86dd)
-		return false;
-	return !c.failed && hash_ip(c, seed, hash);
-}
-
-/* --- rings ----------------------------------------------------------------------------------------------------------------- */
-
-static struct ring *ring_at(struct ring *rings, const struct steer *steer, unsigned owner, unsigned judge)
-{
-	return &rings[owner * steer->workers + judge];
-}
-
-static void ring_push(struct ring *ring, struct packet *pkt)
-{
-	uint32_t tail = atomic_load_explicit(&ring->tail, memory_order_relaxed);
-	ring->slot[tail & (RING_SIZE - 1)] = pkt;
-	atomic_store_explicit(&ring->tail, tail + 1, memory_order_release);
-}
-
-static unsigned ring_pop(struct ring *ring, struct packet **pkts, unsigned max)
-{
-	uint32_t head = atomic_load_explicit(&ring->head, memory_order_relaxed);
-	uint32_t n = atomic_load_explicit(&ring->tail, memory_order_acquire) - head;
-	if (n > max)
-		n = max;
-	for (uint32_t i = 0; i < n; i++)
-		pkts[i] = ring->slot[(head + i) & (RING_SIZE - 1)];
-	if (n > 0)
-		atomic_store_explicit(&ring->head, head + n, memory_order_release);
-	return n;
-}
-
-static bool ring_empty(struct ring *ring)
-{
-	return atomic_load_explicit(&ring->tail, memory_order_acquire) ==
-	       atomic_load_explicit(&ring->head, memory_order_relaxed);
-}
-
-/* --- sleeping ---------------------------------------------------------------------------------------------------------------- */
-
-/* Wakes those that got something and sleep. Either we see them asleep here, or they see what they got before they sleep. */
-static void wake_called(struct steer_io *s)
-{
-	atomic_thread_fence(memory_order_seq_cst);
-	for (unsigned w = 0; w < s->steer->workers; w++) {
-		if (!s->called[w])
-			continue;
-		s->called[w] = false;
-		struct desk *desk = &s->steer->desks[w];
-		if (atomic_load_explicit(&desk->asleep, memory_order_relaxed) &&
-		    atomic_exchange_explicit(&desk->asleep, false, memory_order_relaxed) && desk->inner->ops->wake)
-			desk->inner->ops->wake(desk->inner);
-	}
-}
-
-static bool anything_waits(const struct steer_io *s)
-{
-	for (unsigned w = 0; w < s->steer->workers; w++)
-		if (!ring_empty(ring_at(s->steer->lent, s->steer, w, s->self)) ||
-		    !ring_empty(ring_at(s->steer->judged, s->steer, s->self, w)))
-			return true;
-	return false;
-}
-
-/* --- receiving ---------------------------------------------------------------------------------------------------------------- */
-
-/* Carries out what others have judged for us. */
-static void settle_judged(struct steer_io *s)
-{
-	struct packet *pkts[IO_BURST_MAX];
-	struct desk *desk = &s->steer->desks[s->self];
-	unsigned n;
-	for (unsigned w = 0; w < s->steer->workers; w++)
-		while ((n = ring_pop(ring_at(s->steer->judged, s->steer, s->self, w), pkts, IO_BURST_MAX)) > 0) {
-			io_verdict(s->inner, pkts, n);
-			atomic_fetch_sub_explicit(&desk->owed, n, memory_order_release);
-		}
-}
-
-static unsigned take_lent(struct steer_io *s, struct packet **pkts, unsigned max)
-{
-	const unsigned workers = s->steer->workers;
-	unsigned n = 0;
-	s->turn++;
-	for (unsigned i = 0; i < workers && n < max; i++)
-		n += ring_pop(ring_at(s->steer->lent, s->steer, (s->turn + i) % workers, s->self), pkts + n, max - n);
-	return n;
-}
-
-/* Keeps those that are ours to judge, lends the others. */
-static unsigned distribute(struct steer_io *s, struct packet **came, unsigned count, struct packet **ours)
-{
-	unsigned n = 0;
-	for (unsigned i = 0; i < count; i++) {
-		struct packet *pkt = came[i];
-		unsigned judge = s->self;
-		uint32_t hash;
-		pkt->backend[3] = s->self;
-		if (steer_hash(pkt->data, pkt->len, pkt->link_type, s->steer->seed, &hash))
-			judge = (unsigned)((uint64_t)hash * s->steer->workers >> 32);
-		if (judge == s->self) {
-			ours[n++] = pkt;
-			continue;
-		}
-		atomic_fetch_add_explicit(&s->steer->desks[s->self].owed, 1, memory_order_relaxed);
-		ring_push(ring_at(s->steer->lent, s->steer, s->self, judge), pkt);
-		s->called[judge] = true;
-	}
-	return n;
-}
-
-/* Up to max packets, ours and lent ones; or what the inner instance failed with. */
-static int gather(struct steer_io *s, struct packet **pkts, unsigned max, unsigned wait_us)
-{
-	struct packet *came[IO_BURST_MAX];
-	settle_judged(s);
-	unsigned n = take_lent(s, pkts, max);
-	for (unsigned i = 0; i < RECEIVES_MAX && n < max && !s->finish_until_ns; i++) {
-		int got = io_receive(s->inner, came, max - n, wait_us);
-		if (got < 0 && n == 0) {
-			memcpy(s->io.error, s->inner->error, sizeof(s->io.error));
-			return got;
-		}
-		if (got <= 0)
-			break;
-		wait_us = 0;
-		s->io.lapses = s->inner->lapses;
-		n += distribute(s, came, (unsigned)got, pkts + n);
-	}
-	wake_called(s);
-	return (int)n;
-}
-
-static int steer_receive(struct io *io, struct packet **pkts, unsigned max, unsigned wait_us)
-{
-	struct steer_io *s = steer_of(io);
-	struct desk *desk = &s->steer->desks[s->self];
-	int n = gather(s, pkts, max, 0);
-	if (n != 0 || wait_us == 0)
-		return n;
-	if (!s->inner->ops->wake && wait_us > BLIND_WAIT_US)
-		wait_us = BLIND_WAIT_US;
-	atomic_store_explicit(&desk->asleep, true, memory_order_relaxed);
-	atomic_thread_fence(memory_order_seq_cst);
-	n = gather(s, pkts, max, anything_waits(s) ? 0 : wait_us);
-	atomic_store_explicit(&desk->asleep, false, memory_order_relaxed);
-	/* woken, not by packets of our own */
-	return n != 0 ? n : gather(s, pkts, max, 0);
-}
-
-static uint64_t monotonic_ns(void)
+static uint64_t now_ns(void)
 {
 	struct timespec t;
 	clock_gettime(CLOCK_MONOTONIC, &t);
 	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
-/* All stop taking in; who has nothing lent out and nothing to judge may go once nobody can lend it anything more. */
-static bool steer_finish(struct io *io)
+static void nap(unsigned us)
 {
-	struct steer_io *s = steer_of(io);
-	struct steer *steer = s->steer;
-	if (!s->finish_until_ns) {
-		s->finish_until_ns = monotonic_ns() + FINISH_NS;
-		atomic_store_explicit(&steer->desks[s->self].done, true, memory_order_release);
-	}
-	if (monotonic_ns() > s->finish_until_ns)
-		return true;
-	for (unsigned w = 0; w < steer->workers; w++)
-		if (!atomic_load_explicit(&steer->desks[w].done, memory_order_acquire) ||
-		    atomic_load_explicit(&steer->desks[w].owed, memory_order_acquire) != 0)
-			return false;
-	return io_finish(s->inner);
+	const struct timespec t = {.tv_nsec = (long)us * 1000};
+	nanosleep(&t, NULL);
 }
 
-/* --- giving back ---------------------------------------------------------------------------------------------------------------- */
-
-static void steer_verdict(struct io *io, struct packet **pkts, unsigned n)
+static int state_of(struct steer *s, unsigned worker)
 {
-	struct steer_io *s = steer_of(io);
+	return atomic_load_explicit(&s->members[worker].state, memory_order_acquire);
+}
+
+/* --- waking ------------------------------------------------------------------------------------------------------------ */
+
+/* Who goes to sleep says so and then looks once more; who puts something into a ring publishes it and then looks who sleeps. In one
+ * order for all (sequentially consistent), so that one of the two sees the other. */
+static void rouse(struct steer *s, unsigned worker)
+{
+	struct member *m = &s->members[worker];
+	if (atomic_load(&m->asleep) && atomic_exchange(&m->asleep, false) && m->inner->ops->wake)
+		m->inner->ops->wake(m->inner);
+}
+
+static void publish(struct steer_io *io)
+{
+	struct steer *s = io->steer;
+	for (uint64_t left = io->touched; left; left &= left - 1) {
+		unsigned j = (unsigned)__builtin_ctzll(left);
+		struct handoff *to = handoff(s, io->worker, j), *from = handoff(s, j, io->worker);
+		if (atomic_load_explicit(&to->lent_tail, memory_order_relaxed) != to->lent_next)
+			atomic_store(&to->lent_tail, to->lent_next);
+		if (atomic_load_explicit(&from->back_tail, memory_order_relaxed) != from->back_next)
+			atomic_store(&from->back_tail, from->back_next);
+		rouse(s, j);
+	}
+	io->touched = 0;
+}
+
+static bool something_waits(const struct steer_io *io)
+{
+	const struct steer *s = io->steer;
+	for (unsigned j = 0; j < s->workers; j++) {
+		struct handoff *mine = handoff(s, io->worker, j), *theirs = handoff(s, j, io->worker);
+		if (j != io->worker && (atomic_load(&mine->back_tail) != mine->back_head ||
+					atomic_load(&theirs->lent_tail) != theirs->lent_head))
+			return true;
+	}
+	return false;
+}
+
+/* --- the owner's side -------------------------------------------------------------------------------------------------- */
+
+/* Drops packets that no worker judged. */
+static void refuse(struct steer_io *io, struct packet **pkts, unsigned n, enum drop_reason reason)
+{
+	for (unsigned i = 0; i < n; i++) {
+		pkts[i]->verdict = VERDICT_DROP;
+		pkts[i]->drop_reason = reason;
+	}
+	io->counters->drop[reason] += n;
+	count_add(io->counters, COUNTER_CAPTURE_REFUSED, n);
+	if (n > 0)
+		io_verdict(io->inner, pkts, n);
+}
+
+/* Carries out what a judge gave back. What could not be sent is for the judge to count. */
+static void settle_with(struct steer_io *io, unsigned judge)
+{
+	struct handoff *h = handoff(io->steer, io->worker, judge);
+	unsigned tail = atomic_load_explicit(&h->back_tail, memory_order_acquire);
+	uint64_t *unsent = &io->counters->drop[DROP_TX_FULL], before = *unsent;
+	if (tail == h->back_head)
+		return;
+	while (h->back_head != tail) {
+		struct packet *pkts[IO_BURST_MAX];
+		unsigned n = 0;
+		while (n < IO_BURST_MAX && h->back_head != tail)
+			pkts[n++] = h->back_slots[SLOT(h->back_head++)];
+		io_verdict(io->inner, pkts, n);
+		h->lent -= n;
+		io->lent -= n;
+	}
+	uint64_t all = atomic_load_explicit(&h->unsent, memory_order_relaxed) + (*unsent - before);
+	*unsent = before;
+	atomic_store_explicit(&h->unsent, all, memory_order_relaxed);
+	atomic_store_explicit(&h->settled, h->back_head, memory_order_release);
+	if (h->lent <= STEER_LENT_MAX / 2)
+		io->swamped &= ~bit(judge);
+}
+
+static void settle(struct steer_io *io)
+{
+	for (unsigned j = 0; j < io->steer->workers; j++)
+		if (j != io->worker)
+			settle_with(io, j);
+}
+
+static bool lend(struct steer_io *io, struct packet *pkt, unsigned judge)
+{
+	struct handoff *h = handoff(io->steer, io->worker, judge);
+	if (h->lent == STEER_LENT_MAX)
+		return false;
+	h->lent_slots[SLOT(h->lent_next++)] = pkt;
+	h->lent++;
+	io->lent++;
+	io->touched |= bit(judge);
+	count(io->counters, COUNTER_CAPTURE_STEERED);
+	return true;
+}
+
+/* The judge's ring is full: the packet waits, and with it all that would come after; or is dropped when that lasts. */
+static void stall(struct steer_io *io, struct packet *pkt, unsigned judge)
+{
+	if (io->swamped & bit(judge)) {
+		refuse(io, &pkt, 1, DROP_OVERLOAD);
+		return;
+	}
+	if (io->stalled_count == 0)
+		io->stalled_ns = now_ns();
+	io->stalled_judge[io->stalled_count] = (uint8_t)judge;
+	io->stalled[io->stalled_count++] = pkt;
+}
+
+/* Tries again with what waits, in order. With `last`, what cannot be lent now never can. */
+static void retry_stalled(struct steer_io *io, bool last)
+{
+	unsigned count = io->stalled_count, kept = 0;
+	bool late = count > 0 && (last || now_ns() - io->stalled_ns > STEER_PATIENCE_NS);
+	for (unsigned i = 0; i < count; i++) {
+		struct packet *pkt = io->stalled[i];
+		unsigned judge = io->stalled_judge[i];
+		if (lend(io, pkt, judge))
+			continue;
+		if (late) {
+			io->swamped |= bit(judge);
+			refuse(io, &pkt, 1, DROP_OVERLOAD);
+			continue;
+		}
+		io->stalled[kept] = pkt;
+		io->stalled_judge[kept++] = (uint8_t)judge;
+	}
+	io->stalled_count = kept;
+}
+
+static unsigned judge_of(const struct steer_io *io, const struct packet *pkt)
+{
+	uint32_t hash;
+	if (!frame_hash(pkt->data, pkt->len, pkt->link_type, io->steer->seed, &hash))
+		return io->worker;
+	return (unsigned)((uint64_t)hash * io->steer->workers >> 32);
+}
+
+static void hand_out(struct steer_io *io, struct packet *pkt)
+{
+	pkt->number = ++io->number;
+}
+
+/* Keeps our own of a burst for our worker, lends the others. Returns how many are ours. */
+static unsigned distribute(struct steer_io *io, struct packet **burst, unsigned n, struct packet **pkts)
+{
+	unsigned ours = 0;
+	for (unsigned i = 0; i < n; i++)
+		__builtin_prefetch(burst[i]->data + 14);
+	for (unsigned i = 0; i < n; i++) {
+		struct packet *pkt = burst[i];
+		unsigned judge = judge_of(io, pkt);
+		pkt->backend[3] = io->worker;
+		if (judge == io->worker) {
+			hand_out(io, pkt);
+			pkts[ours++] = pkt;
+		} else if (!lend(io, pkt, judge)) {
+			stall(io, pkt, judge);
+		}
+	}
+	io->own += ours;
+	return ours;
+}
+
+/* Brings packets from outside. Returns how many are ours, or -errno. */
+static int take_in(struct steer_io *io, struct packet **pkts, unsigned max, unsigned wait_us)
+{
+	struct packet *burst[IO_BURST_MAX];
+	unsigned room = IO_OUTSTANDING_MAX - io->own - io->lent;
+	int n = io_receive(io->inner, burst, max < room ? max : room, wait_us);
+	if (io->lapses != io->inner->lapses) {
+		atomic_fetch_add(&io->steer->lapses, io->inner->lapses - io->lapses);
+		io->lapses = io->inner->lapses;
+	}
+	return n <= 0 ? n : (int)distribute(io, burst, (unsigned)n, pkts);
+}
+
+static bool may_take_in(struct steer_io *io)
+{
+	if (io->failed || state_of(io->steer, io->worker) != STATE_RUNNING)
+		return false;
+	if (io->stalled_count > 0)
+		retry_stalled(io, false);
+	return io->stalled_count == 0 && io->own + io->lent < IO_OUTSTANDING_MAX;
+}
+
+/* --- the judge's side -------------------------------------------------------------------------------------------------- */
+
+static unsigned borrow_from(struct steer_io *io, unsigned owner, struct packet **pkts, unsigned max)
+{
+	struct handoff *h = handoff(io->steer, owner, io->worker);
+	unsigned tail = atomic_load_explicit(&h->lent_tail, memory_order_acquire), n = 0;
+	while (n < max && h->lent_head != tail) {
+		struct packet *pkt = h->lent_slots[SLOT(h->lent_head++)];
+		hand_out(io, pkt);
+		pkts[n++] = pkt;
+	}
+	return n;
+}
+
+/* Takes what others lent, each time beginning with another of them. */
+static unsigned borrow(struct steer_io *io, struct packet **pkts, unsigned max)
+{
+	unsigned workers = io->steer->workers, n = 0;
+	for (unsigned i = 0; i < workers && n < max; i++) {
+		unsigned owner = (io->borrower + i) % workers;
+		if (owner != io->worker)
+			n += borrow_from(io, owner, pkts + n, max - n);
+	}
+	io->borrower++;
+	return n;
+}
+
+/* Counts what owners could not send of what we judged. */
+static void learn_unsent(struct steer_io *io)
+{
+	for (unsigned j = 0; j < io->steer->workers; j++) {
+		struct handoff *h = handoff(io->steer, j, io->worker);
+		uint64_t unsent = atomic_load_explicit(&h->unsent, memory_order_relaxed);
+		io->counters->drop[DROP_TX_FULL] += unsent - h->unsent_seen;
+		h->unsent_seen = unsent;
+	}
+}
+
+static void steer_verdict(struct io *base, struct packet **pkts, unsigned n)
+{
+	struct steer_io *io = (struct steer_io *)base;
 	struct packet *ours[IO_BURST_MAX];
 	unsigned count = 0;
 	for (unsigned i = 0; i < n; i++) {
 		unsigned owner = (unsigned)pkts[i]->backend[3];
-		if (owner == s->self) {
+		if (owner == io->worker) {
 			ours[count++] = pkts[i];
 			continue;
 		}
-		ring_push(ring_at(s->steer->judged, s->steer, owner, s->self), pkts[i]);
-		s->called[owner] = true;
+		struct handoff *h = handoff(io->steer, owner, io->worker);
+		h->back_slots[SLOT(h->back_next++)] = pkts[i];
+		io->touched |= bit(owner);
 	}
-	/* also when there is none: what was injected leaves with it */
-	io_verdict(s->inner, ours, count);
-	wake_called(s);
+	io_verdict(io->inner, ours, count); /* also without any: what was injected leaves with it */
+	io->own -= count;
+	publish(io);
 }
 
-static int steer_inject(struct io *io, const uint8_t *frame, size_t len, uint64_t ts_ns, uint16_t in_port,
-			uint16_t link_type, bool back)
+/* --- receiving --------------------------------------------------------------------------------------------------------- */
+
+/* The first receive of a thread; false when all others are leaving already. */
+static bool begin(struct steer_io *io)
 {
-	struct io *inner = steer_of(io)->inner;
-	if (!inner->ops->inject)
-		return -EOPNOTSUPP;
-	return inner->ops->inject(inner, frame, len, ts_ns, in_port, link_type, back);
+	atomic_int *own = &io->steer->members[io->worker].state;
+	int state = atomic_load_explicit(own, memory_order_relaxed);
+	if (state == STATE_IDLE && atomic_compare_exchange_strong(own, &state, STATE_RUNNING))
+		return true;
+	return state != STATE_BARRED;
 }
 
-static int steer_shunt(struct io *io, const struct packet *pkt)
+/* Nothing came: sleeps in the inner instance until something does, from outside or from another worker. */
+static int wait_for_some(struct steer_io *io, struct packet **pkts, unsigned max, unsigned wait_us)
 {
-	struct io *inner = steer_of(io)->inner;
-	return inner->ops->shunt ? inner->ops->shunt(inner, pkt) : -EOPNOTSUPP;
+	struct member *me = &io->steer->members[io->worker];
+	if (!io->inner->ops->wake && wait_us > STEER_NAP_US)
+		wait_us = STEER_NAP_US;
+	atomic_store(&me->asleep, true);
+	int n = take_in(io, pkts, max, something_waits(io) ? 0 : wait_us);
+	atomic_store(&me->asleep, false);
+	return n;
 }
 
-static void steer_backlog(struct io *io, uint32_t *waiting, uint32_t *room)
+static int fail(struct steer_io *io)
 {
-	struct io *inner = steer_of(io)->inner;
-	*waiting = *room = 0;
-	if (inner->ops->backlog)
-		inner->ops->backlog(inner, waiting, room);
+	struct steer *s = io->steer;
+	retry_stalled(io, true);
+	publish(io);
+	memcpy(io->io.error, io->inner->error, sizeof(io->io.error));
+	atomic_store_explicit(&s->members[io->worker].state, STATE_GONE, memory_order_release);
+	return io->failed;
 }
 
-/* Packets that were lent and not judged when the workers stopped are as if still in the port's queue: not received, and gone. */
-static void take_back(struct steer_io *s)
+static int steer_receive(struct io *base, struct packet **pkts, unsigned max, unsigned wait_us)
 {
-	struct packet *pkts[IO_BURST_MAX];
-	unsigned n;
-	settle_judged(s);
-	for (unsigned w = 0; w < s->steer->workers; w++)
-		while ((n = ring_pop(ring_at(s->steer->lent, s->steer, s->self, w), pkts, IO_BURST_MAX)) > 0) {
-			for (unsigned i = 0; i < n; i++) {
-				s->counters->value[COUNTER_CAPTURE_PACKETS]--;
-				s->counters->value[COUNTER_CAPTURE_BYTES] -= pkts[i]->wire_len;
-				pkts[i]->verdict = VERDICT_DROP;
-			}
-			io_verdict(s->inner, pkts, n);
-		}
+	struct steer_io *io = (struct steer_io *)base;
+	int n = 0, ours = 0;
+	if (!begin(io))
+		return 0;
+	settle(io);
+	learn_unsent(io);
+	if (io->failed)
+		return fail(io);
+	/* half of a burst for what others lent, so that neither side waits for the other */
+	n = (int)borrow(io, pkts, (max + 1) / 2);
+	bool open = may_take_in(io);
+	if (open)
+		ours = take_in(io, pkts + n, max - (unsigned)n, 0);
+	if (ours == 0 && n == 0 && wait_us > 0) {
+		publish(io);
+		open = may_take_in(io);
+		if (open)
+			ours = wait_for_some(io, pkts, max, wait_us);
+	}
+	if (ours < 0)
+		io->failed = ours;
+	else
+		n += ours;
+	publish(io);
+	io->io.lapses = atomic_load_explicit(&io->steer->lapses, memory_order_relaxed);
+	n += (int)borrow(io, pkts + n, max - (unsigned)n);
+	if (n == 0 && io->failed)
+		return fail(io);
+	if (n == 0 && (!open || io->stalled_count > 0))
+		nap(STEER_NAP_US); /* only another worker can change that */
+	return n;
 }
 
-static int steer_close(struct io *io, char *error)
+/* --- the end ----------------------------------------------------------------------------------------------------------- */
+
+/* What was lent to somebody who takes nothing any more. */
+static void reclaim(struct steer_io *io, unsigned judge)
 {
-	struct steer_io *s = steer_of(io);
-	take_back(s);
-	int rc = s->inner->ops->close(s->inner, error);
-	free(s);
+	struct handoff *h = handoff(io->steer, io->worker, judge);
+	unsigned tail = h->lent_next;
+	while (h->lent_head != tail) {
+		refuse(io, &h->lent_slots[SLOT(h->lent_head)], 1, DROP_BACKEND);
+		h->lent_head++;
+		h->lent--;
+		io->lent--;
+	}
+}
+
+static bool settled_with(struct steer_io *io, unsigned other)
+{
+	struct steer *s = io->steer;
+	struct handoff *mine = handoff(s, io->worker, other), *theirs = handoff(s, other, io->worker);
+	int state = STATE_IDLE;
+	if (atomic_compare_exchange_strong(&s->members[other].state, &state, STATE_BARRED))
+		state = STATE_BARRED;
+	settle_with(io, other);
+	if (state == STATE_BARRED || state == STATE_GONE) {
+		reclaim(io, other);
+		return atomic_load(&theirs->lent_tail) == theirs->lent_head;
+	}
+	return state == STATE_LEAVING && mine->lent == 0 && atomic_load(&theirs->lent_tail) == theirs->lent_head &&
+	       atomic_load_explicit(&theirs->settled, memory_order_acquire) == theirs->back_next;
+}
+
+static bool steer_finish(struct io *base)
+{
+	struct steer_io *io = (struct steer_io *)base;
+	struct steer *s = io->steer;
+	atomic_int *state = &s->members[io->worker].state;
+	bool finished = true;
+	if (atomic_load(state) == STATE_RUNNING) {
+		retry_stalled(io, true);
+		publish(io);
+		atomic_store(state, STATE_LEAVING);
+		for (unsigned j = 0; j < s->workers; j++)
+			rouse(s, j);
+	}
+	if (atomic_load(state) != STATE_LEAVING)
+		return true;
+	for (unsigned j = 0; j < s->workers; j++)
+		if (j != io->worker && !settled_with(io, j))
+			finished = false;
+	learn_unsent(io);
+	return finished && io->own == 0;
+}
+
+/* By the main thread, when no worker runs: what is still on the way (there was no finish) is carried out or dropped. */
+static int steer_close(struct io *base, char *error)
+{
+	struct steer_io *io = (struct steer_io *)base;
+	struct steer *s = io->steer;
+	settle(io);
+	for (unsigned j = 0; j < s->workers; j++) {
+		struct handoff *h = handoff(s, io->worker, j);
+		uint64_t unsent = atomic_load_explicit(&h->unsent, memory_order_relaxed) - h->unsent_seen;
+		if (s->members[j].counters)
+			s->members[j].counters->drop[DROP_TX_FULL] += unsent;
+		h->unsent_seen += unsent;
+		reclaim(io, j);
+	}
+	retry_stalled(io, true);
+	int rc = io->inner->ops->close(io->inner, error);
+	free(io);
 	return rc;
 }
 
-static const struct io_ops steer_ops = {
-	.name = "steer",
-	.receive = steer_receive,
-	.verdict = steer_verdict,
-	.inject = steer_inject,
-	.shunt = steer_shunt,
-	.finish = steer_finish,
-	.backlog = steer_backlog,
-	.close = steer_close,
-};
+/* --- what goes through ------------------------------------------------------------------------------------------------- */
 
-/* --- life -------------------------------------------------------------------------------------------------------------------- */
+static int steer_inject(struct io *base, const uint8_t *frame, size_t len, uint64_t ts_ns, uint16_t in_port,
+			uint16_t link_type, bool back)
+{
+	struct io *inner = ((struct steer_io *)base)->inner;
+	return inner->ops->inject(inner, frame, len, ts_ns, in_port, link_type, back);
+}
+
+static int steer_shunt(struct io *base, const struct packet *pkt)
+{
+	struct io *inner = ((struct steer_io *)base)->inner;
+	return inner->ops->shunt(inner, pkt);
+}
+
+/* Of the two queues towards the worker the fuller one: the NIC's, and what others lent. */
+static void steer_backlog(struct io *base, uint32_t *waiting, uint32_t *room)
+{
+	struct steer_io *io = (struct steer_io *)base;
+	for (unsigned j = 0; j < io->steer->workers; j++) {
+		struct handoff *h = handoff(io->steer, j, io->worker);
+		uint32_t lent = atomic_load_explicit(&h->lent_tail, memory_order_relaxed) - h->lent_head;
+		if (j == 0 || lent > *waiting)
+			*waiting = lent;
+	}
+	uint32_t inner_waiting = 0, inner_room = 0;
+	*room = STEER_LENT_MAX;
+	io->inner->ops->backlog(io->inner, &inner_waiting, &inner_room);
+	if (inner_room == 0 || (uint64_t)inner_waiting * *room > (uint64_t)*waiting * inner_room) {
+		*waiting = inner_waiting;
+		*room = inner_room;
+	}
+}
+
+/* --- life -------------------------------------------------------------------------------------------------------------- */
+
+/* One for the life of the process: workers keep their flows when a device is opened again. */
+static uint64_t seed;
+static pthread_once_t seed_once = PTHREAD_ONCE_INIT;
+static int seed_error;
+
+static void make_seed(void)
+{
+	if (getrandom(&seed, sizeof(seed), 0) != sizeof(seed))
+		seed_error = errno;
+}
 
 struct steer *steer_new(unsigned workers)
 {
-	struct steer *steer = calloc(1, sizeof(*steer));
-	size_t rings = (size_t)workers * workers * sizeof(struct ring);
-	if (!steer)
+	pthread_once(&seed_once, make_seed);
+	if (seed_error || workers == 0 || workers > IO_WORKERS_MAX) {
+		errno = seed_error ? seed_error : EINVAL;
 		return NULL;
-	steer->workers = workers;
-	steer->desks = aligned_alloc(64, workers * sizeof(struct desk));
-	steer->lent = aligned_alloc(64, rings);
-	steer->judged = aligned_alloc(64, rings);
-	if (!steer->desks || !steer->lent || !steer->judged)
-		goto fail;
-	memset(steer->lent, 0, rings);
-	memset(steer->judged, 0, rings);
-	memset(steer->desks, 0, workers * sizeof(struct desk));
-	if (getrandom(&steer->seed, sizeof(steer->seed), 0) != sizeof(steer->seed))
-		goto fail;
-	return steer;
-fail:
-	steer_free(steer);
-	return NULL;
-}
-
-void steer_free(struct steer *steer)
-{
-	if (!steer)
-		return;
-	free(steer->desks);
-	free(steer->lent);
-	free(steer->judged);
-	free(steer);
-}
-
-struct io *steer_io(struct steer *steer, unsigned worker, struct io *inner, struct counters *counters)
-{
-	struct steer_io *s = calloc(1, sizeof(*s));
+	}
+	size_t bytes = (size_t)workers * workers * sizeof(struct handoff);
+	struct steer *s = aligned_alloc(CACHE_LINE, sizeof(*s));
 	if (!s)
 		return NULL;
-	s->io.ops = &steer_ops;
-	s->steer = steer;
-	s->inner = inner;
-	s->counters = counters;
-	s->self = worker;
-	steer->desks[worker].inner = inner;
-	return &s->io;
+	memset(s, 0, sizeof(*s));
+	s->workers = workers;
+	s->seed = seed;
+	s->handoffs = aligned_alloc(CACHE_LINE, bytes);
+	if (!s->handoffs) {
+		free(s);
+		return NULL;
+	}
+	memset(s->handoffs, 0, bytes);
+	return s;
+}
+
+void steer_free(struct steer *s)
+{
+	if (!s)
+		return;
+	free(s->handoffs);
+	free(s);
+}
+
+struct io *steer_io(struct steer *s, unsigned worker, struct io *inner, struct counters *counters)
+{
+	struct steer_io *io = calloc(1, sizeof(*io));
+	if (!io)
+		return NULL;
+	io->ops = (struct io_ops){
+		.name = inner->ops->name,
+		.receive = steer_receive,
+		.verdict = steer_verdict,
+		.inject = inner->ops->inject ? steer_inject : NULL,
+		.shunt = inner->ops->shunt ? steer_shunt : NULL,
+		.finish = steer_finish,
+		.backlog = inner->ops->backlog ? steer_backlog : NULL,
+		.close = steer_close,
+	};
+	io->io.ops = &io->ops;
+	io->steer = s;
+	io->inner = inner;
+	io->counters = counters;
+	io->worker = worker;
+	s->members[worker].counters = counters;
+	s->members[worker].inner = inner;
+	return &io->io;
 }

@@ -2,30 +2,39 @@
 #pragma once
 
 /*
- * Steering: both directions of a flow, its fragments and its tunnels reach one worker, whatever the hardware hands to whom.
+ * Steering: makes the instances of N workers ("inner") into N instances of which each brings only the packets that belong to
+ * its worker, whatever queue the hardware put them into. Both directions of a flow, its fragments and its tunnels are one
+ * worker's (frame_hash.h). What is no IP stays with the worker that received it.
  *
- * The worker that a packet came to (its owner) lends it to the one that its addresses choose; that one judges it and gives
- * it back, and the owner carries the verdict out. Pointers travel through rings with one writer and one reader each, so
- * there is no lock, no copy, and the packets of a flow stay in order. A ring holds all that an owner can have outstanding
- * (IO_OUTSTANDING_MAX): it is never full, and a judge that is slow keeps its owners from receiving more, not others from
- * judging.
+ * The worker that received a packet owns it. It lends packets of others to them, as pointers, through a ring a pair; a judge
+ * gives them back, with their verdicts, through another; the owner carries the verdicts out on its inner instance. Packets of a
+ * flow stay in order. A ring takes STEER_LENT_MAX packets. When a judge has so many of one owner, the owner first leaves what
+ * comes next where it is (in the NIC's queue), for STEER_PATIENCE_NS; from then on it drops what is for that judge
+ * (DROP_OVERLOAD), until half is back, and brings the others' again.
  *
- * Private to io/. One object a device; each worker has one io of it.
+ * What an inner instance must do: allow IO_OUTSTANDING_MAX packets without a verdict, in any order of return; leave
+ * packet.backend[3] alone; look at nothing in a returned packet but verdict, data, len, and its own backend[]; count in
+ * drop[DROP_TX_FULL] before verdict returns; take a call of verdict without packets (what was injected may leave with it); have
+ * wake, or else waits are cut into short ones (STEER_NAP_US).
+ *
+ * Who counts what: capture.packets and capture.bytes the owner (its inner instance does), everything else the judge, so also
+ * drop[DROP_TX_FULL] of the packets that it judged. What the owner drops without a judge is capture.refused, with a reason.
+ * At rest (after finish) nothing is on the way, and received = forwarded + dropped holds for each worker.
  */
 
 #include <dataplane/io.h>
 
+#define STEER_LENT_MAX	  512	  /* half of IO_OUTSTANDING_MAX: one slow judge never keeps an owner from all others */
+#define STEER_PATIENCE_NS 5000000 /* a judge that lost its processor to a neighbour is back by then */
+#define STEER_NAP_US	  100	  /* when there is nothing to do until another worker moves, and no wake */
+
 struct steer;
 
-/* For `workers` workers. NULL and errno on failure. */
+/* The common part of the instances of that many workers. NULL and errno. */
 struct steer *steer_new(unsigned workers);
-/* After every io of it was closed. NULL is allowed. */
+/* After all its instances were closed. NULL is allowed. */
 void steer_free(struct steer *steer);
 
-/* Wraps a worker's instance, which is then the wrapper's to close. It must let IO_OUTSTANDING_MAX packets be owed, leave
- * packet.backend[3] alone, and should know ops->wake: without it receive sleeps only for moments. NULL and errno on failure; the inner one is then untouched. */
+/* Wraps the inner instance of a worker; closing the new one closes it. All are wrapped before the first one's thread starts, and
+ * closed after the last one's has ended. NULL and errno: `inner` is still the caller's. `counters` are those that inner counts in. */
 struct io *steer_io(struct steer *steer, unsigned worker, struct io *inner, struct counters *counters);
-
-/* The hash that chooses: of the outermost IP addresses, the same both ways, for an ICMP error those of the packet that it quotes.
- * False for what has none. `seed` keeps others from choosing. */
-bool steer_hash(const uint8_t *frame, size_t len, uint16_t link_type, uint64_t seed, uint32_t *hash);
