@@ -40,7 +40,7 @@ static bool ends_bypass(const struct worker *w, const struct packet *pkt, const 
 	if (!(flow->flags & FLOW_OVERLOAD) || w->overload.state.step > 0)
 		return false;
 	enum exception_policy policy = w->c.config->stream.midstream_policy;
-	return pkt->proto != IPPROTO_TCP || w->c.config->stream.midstream || policy == EXCEPTION_IGNORE;
+	return pkt->proto != IPPROTO_TCP || w->picks_up || w->c.config->stream.midstream || policy == EXCEPTION_IGNORE;
 }
 
 bool bypass_packet(struct worker *w, struct packet *pkt, bool *full)

@@ -243,6 +243,7 @@ static void lose_port(struct daemon *d, const char *why)
 	notify("STATUS=%s", why);
 	lanes_join(&d->lanes, true, &which);
 	close_device(d, true, &good);
+	d->retry.told[0] = '\0';
 	d->retry.since_ns = now_ns();
 	d->retry.delay_ns = RETRY_FIRST_NS;
 	d->retry.due_ns = d->retry.since_ns + d->retry.delay_ns;
@@ -254,6 +255,9 @@ static int regain_port(struct daemon *d)
 	int rc = open_device(d, error);
 	uint64_t now = now_ns();
 	if (rc != 0) {
+		if (strcmp(error, d->retry.told) != 0)
+			say_warning("not yet: %s", error);
+		snprintf(d->retry.told, sizeof(d->retry.told), "%s", error);
 		d->retry.delay_ns = d->retry.delay_ns * 2 < RETRY_LONGEST_NS ? d->retry.delay_ns * 2 : RETRY_LONGEST_NS;
 		d->retry.due_ns = now + d->retry.delay_ns;
 		return 0;

@@ -25,6 +25,7 @@ struct daemon {
 	uint64_t stats_due_ns;
 	struct {
 		uint64_t since_ns, due_ns, delay_ns;
+		char told[IO_ERROR_MAX];   /* why it cannot be opened yet */
 	} retry;			   /* while a port is gone */
 	struct io_port_stats closed_ports; /* sums of devices that are closed */
 	bool has_pid_file;

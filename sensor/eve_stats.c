@@ -50,7 +50,7 @@ static void put_capture(struct json *j, const struct io_port_stats *ports)
 	json_uint(j, "kernel_packets", ports->rx_packets + ports->missed);
 	json_uint(j, "kernel_drops", ports->missed);
 	json_uint(j, "bypassed", ports->bypassed);
-	json_uint(j, "refused", ports->refused);
+	json_uint(j, "kernel_refused", ports->refused);
 }
 
 /* All counters below a prefix ("tcp.", "defrag.ipv4."), each further dot an object of its own. Names are ours, so the

@@ -21,6 +21,8 @@
 #define EMPTY_SPINS   256
 #define WAIT_SHORT_US 100
 #define WAIT_LONG_US  20000
+/* How long a worker that is to stop waits for packets that it lent. */
+#define LEAVE_PATIENCE_NS 2000000000u
 
 static void tx_detect_free(void *user, struct app_tx *tx)
 {
@@ -214,6 +216,8 @@ static void housekeep(struct worker *w)
 		int change = overload_turned(&w->overload, w->c.io, monotonic_ns());
 		if (change != 0)
 			record_overload(w, change);
+		if (change < 0 && w->overload.state.step == 0)
+			w->c.io->lapses++; /* what went past us is looked at again from here */
 	}
 	__atomic_store_n(&w->orders.turns, w->bursts, __ATOMIC_RELAXED);
 	worker_take_orders(w);
@@ -274,6 +278,16 @@ void worker_settle(struct worker *w)
 	settle_all(w);
 }
 
+/* Once it is to stop: when no packet is owed to or by another worker. One that never gives back what it was lent (its port is
+ * gone) is not waited for for ever. */
+static bool may_leave(struct worker *w)
+{
+	uint64_t now = monotonic_ns();
+	if (w->leave_ns == 0)
+		w->leave_ns = now + LEAVE_PATIENCE_NS;
+	return io_finish(w->c.io) || now > w->leave_ns;
+}
+
 /* Orders that were given to a worker which stops are still carried out: somebody waits for them. */
 static int leave(struct worker *w, int rc)
 {
@@ -290,6 +304,7 @@ static int leave(struct worker *w, int rc)
 
 static void begin(struct worker *w)
 {
+	w->leave_ns = 0;
 	if (w->c.live)
 		overload_init(&w->overload, w->c.config->live.overload_policy, monotonic_ns());
 	__atomic_store_n(&w->orders.running, true, __ATOMIC_SEQ_CST);
@@ -327,7 +342,7 @@ int worker_run(struct worker *w)
 			io_verdict(w->c.io, pkts, (unsigned)n);
 		decoder_recycle(w->decoder);
 		housekeep(w);
-		if (w->c.stop && *w->c.stop && io_finish(w->c.io))
+		if (w->c.stop && *w->c.stop && may_leave(w))
 			break;
 		wait_us = patience_us(w);
 	}

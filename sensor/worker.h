@@ -95,6 +95,7 @@ struct worker {
 	uint32_t lapses;	   /* of the io, as seen last */
 	unsigned empty;		   /* receives in a row that brought nothing */
 	uint64_t fragments_dropped;
+	uint64_t leave_ns; /* when a worker that is to stop waits no longer */
 	/* what other threads may see or set; by atomic operations only */
 	struct {
 		struct worker_edition *next; /* to be taken over */

@@ -255,7 +255,7 @@ static void every_packet_is_judged_and_accounted_for(void **state)
 	assert_true(records_with("\"event_type\":\"stats\"") >= 3);
 	assert_int_equal(records_with("\"balanced\":false"), 0);
 	/* two ports: what the device says of them is in the sums */
-	assert_true(records_with("\"kernel_drops\":6,\"bypassed\":10,\"refused\":14") >= 3);
+	assert_true(records_with("\"kernel_drops\":6,\"bypassed\":10,\"kernel_refused\":14") >= 3);
 	assert_true(records_with("\"in_iface\":\"port1\"") > 0);
 	assert_int_equal(records_with("\"host\":\"gate-1\""), records_with("\"event_type\""));
 	assert_int_equal(records_with("\"pcap_cnt\""), 0);
