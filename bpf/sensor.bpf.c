@@ -10,28 +10,23 @@
 #include <linux/ip.h>
 #include <linux/ipv6.h>
 #include <linux/tcp.h>
+#include <linux/udp.h>
 
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
 
 #include "contract.h"
 
-#define TAGS_MAX 2
+/* Those of this port's program: each port has its own, and all have the same maps. */
+const volatile struct xdp_settings settings;
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, 1);
+	__uint(map_flags, BPF_F_MMAPABLE);
 	__type(key, __u32);
-	__type(value, struct xdp_settings);
-} settings SEC(".maps");
-
-/* Index of the port that an interface is. */
-struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, XDP_PORTS_MAX);
-	__type(key, __u32);
-	__type(value, __u32);
-} ports SEC(".maps");
+	__type(value, struct xdp_control);
+} control SEC(".maps");
 
 /* The interface on the other side, by port. */
 struct {
@@ -41,29 +36,13 @@ struct {
 	__type(value, __u32);
 } peers SEC(".maps");
 
+/* By slot. The kernel takes a socket out when it is closed, also by its owner's death. */
 struct {
 	__uint(type, BPF_MAP_TYPE_XSKMAP);
 	__uint(max_entries, XDP_SLOTS);
 	__type(key, __u32);
 	__type(value, __u32);
 } sockets SEC(".maps");
-
-/* Which worker serves a slot. */
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, XDP_SLOTS);
-	__type(key, __u32);
-	__type(value, __u32);
-} owners SEC(".maps");
-
-/* When each worker last asked for packets (CLOCK_MONOTONIC); written by the workers through a mapping. */
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, XDP_WORKERS);
-	__uint(map_flags, BPF_F_MMAPABLE);
-	__type(key, __u32);
-	__type(value, __u64);
-} heartbeats SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
@@ -79,6 +58,14 @@ struct {
 	__type(key, struct xdp_flow);
 	__type(value, __u64);
 } shunts SEC(".maps");
+
+/* Not for the program: the sensor keeps here, by port, what its successor must know. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, XDP_PORTS_MAX);
+	__type(key, __u32);
+	__type(value, struct xdp_before);
+} before SEC(".maps");
 
 struct view {
 	void *at, *end;
@@ -106,8 +93,8 @@ static __always_inline int addresses(struct view *v, __be16 type, struct xdp_flo
 		/* options and fragments are for the sensor */
 		if (!ip || ip->ihl != 5 || ip->frag_off & bpf_htons(0x3fff))
 			return 0;
-		__builtin_memcpy(flow->addr[0], &ip->saddr, 4);
-		__builtin_memcpy(flow->addr[1], &ip->daddr, 4);
+		flow->addr[0][0] = ip->saddr;
+		flow->addr[1][0] = ip->daddr;
 		flow->family = 4;
 		flow->proto = ip->protocol;
 		return 1;
@@ -125,33 +112,7 @@ static __always_inline int addresses(struct view *v, __be16 type, struct xdp_flo
 	return 0;
 }
 
-/* Puts the lower end first. */
-static __always_inline void order(struct xdp_flow *flow)
-{
-	int less = 0, differ = 0;
-#pragma unroll
-	for (int i = 0; i < 16; i++) {
-		if (!differ && flow->addr[0][i] != flow->addr[1][i]) {
-			differ = 1;
-			less = flow->addr[0][i] < flow->addr[1][i];
-		}
-	}
-	if (!differ)
-		less = bpf_ntohs(flow->port[0]) <= bpf_ntohs(flow->port[1]);
-	if (less)
-		return;
-#pragma unroll
-	for (int i = 0; i < 16; i++) {
-		__u8 byte = flow->addr[0][i];
-		flow->addr[0][i] = flow->addr[1][i];
-		flow->addr[1][i] = byte;
-	}
-	__u16 port = flow->port[0];
-	flow->port[0] = flow->port[1];
-	flow->port[1] = port;
-}
-
-/* The key of a frame's flow; 0 for what is no plain TCP or UDP. *begins says that a TCP connection begins with it. */
+/* The key of a frame's flow; 0 for what is no plain TCP or UDP, and for the beginning of another connection on the same ports. */
 static __always_inline int flow_of(struct view v, struct xdp_flow *flow, int *begins)
 {
 	struct ethhdr *eth = TAKE(&v, struct ethhdr);
@@ -159,7 +120,7 @@ static __always_inline int flow_of(struct view v, struct xdp_flow *flow, int *be
 		return 0;
 	__be16 type = eth->h_proto;
 #pragma unroll
-	for (int i = 0; i < TAGS_MAX; i++) {
+	for (int i = 0; i < XDP_TAGS_MAX; i++) {
 		if (type != bpf_htons(ETH_P_8021Q) && type != bpf_htons(ETH_P_8021AD))
 			break;
 		struct tag *tag = TAKE(&v, struct tag);
@@ -168,37 +129,37 @@ static __always_inline int flow_of(struct view v, struct xdp_flow *flow, int *be
 		flow->vlan[i] = bpf_ntohs(tag->tci) & 0x0fff;
 		type = tag->type;
 	}
-	if (!addresses(&v, type, flow) || (flow->proto != IPPROTO_TCP && flow->proto != IPPROTO_UDP))
+	if (!addresses(&v, type, flow))
 		return 0;
-	struct {
-		__be16 source, dest;
-	} *l4 = v.at;
+	struct udphdr *l4 = v.at; /* TCP's ports stand there too */
 	if ((void *)(l4 + 1) > v.end)
 		return 0;
 	flow->port[0] = l4->source;
 	flow->port[1] = l4->dest;
-	order(flow);
-	*begins = 0;
+	flow->pair = (__u16)(settings.port / 2);
 	if (flow->proto == IPPROTO_TCP) {
 		struct tcphdr *tcp = v.at;
 		if ((void *)(tcp + 1) > v.end)
 			return 0;
 		*begins = tcp->syn && !tcp->ack;
+	} else if (flow->proto != IPPROTO_UDP) {
+		return 0;
 	}
+	xdp_flow_order(flow);
 	return 1;
 }
 
-static __always_inline int is_shunted(struct xdp_md *ctx, const struct xdp_settings *set, __u64 now)
+static __always_inline int is_shunted(struct xdp_md *ctx, __u64 now)
 {
 	struct view v = {(void *)(long)ctx->data, (void *)(long)ctx->data_end};
 	struct xdp_flow flow = {};
-	int begins;
+	int begins = 0;
 	if (!flow_of(v, &flow, &begins))
 		return 0;
 	__u64 *seen = bpf_map_lookup_elem(&shunts, &flow);
 	if (!seen)
 		return 0;
-	if (begins || (__s64)(now - *seen) > (__s64)set->shunt_idle_ns) {
+	if (begins || (__s64)(now - *seen) > (__s64)settings.shunt_idle_ns) {
 		/* whoever uses these ports now is somebody else */
 		bpf_map_delete_elem(&shunts, &flow);
 		return 0;
@@ -207,36 +168,36 @@ static __always_inline int is_shunted(struct xdp_md *ctx, const struct xdp_setti
 	return 1;
 }
 
+static __always_inline int is_alive(const struct xdp_control *c, __u32 queue, __u64 now)
+{
+	__u32 worker = queue % settings.workers;
+	/* the compiler knows that it is below the bound, the kernel's verifier does not: keep the check */
+	__asm__ volatile("" : "+r"(worker));
+	/* a beat after `now` is one of this moment, seen from another processor */
+	return worker < XDP_WORKERS && (__s64)(now - c->workers[worker].beat_ns) < (__s64)settings.stale_ns;
+}
+
 SEC("xdp")
 int sekisho_port(struct xdp_md *ctx)
 {
-	__u32 zero = 0, interface = ctx->ingress_ifindex;
-	__u32 *port = bpf_map_lookup_elem(&ports, &interface);
-	struct xdp_settings *set = bpf_map_lookup_elem(&settings, &zero);
-	if (!port || !set)
-		return XDP_PASS;
-	__u32 index = *port;
-	struct xdp_counts *count = bpf_map_lookup_elem(&counts, &index);
-	if (!count)
-		return XDP_PASS;
+	__u32 zero = 0, port = settings.port, queue = ctx->rx_queue_index;
+	struct xdp_control *c = bpf_map_lookup_elem(&control, &zero);
+	struct xdp_counts *count = bpf_map_lookup_elem(&counts, &port);
+	if (!c || !count)
+		return XDP_ABORTED;
 	__u64 now = bpf_ktime_get_ns();
-	if (set->shunting && is_shunted(ctx, set, now)) {
+	if (c->shunting && is_shunted(ctx, now)) {
 		count->bypassed++;
-		return bpf_redirect_map(&peers, index, XDP_DROP);
+		return bpf_redirect_map(&peers, port, XDP_DROP);
 	}
-	__u32 slot = XDP_SLOT(index, ctx->rx_queue_index);
-	if (ctx->rx_queue_index < XDP_QUEUES_MAX) {
-		__u32 *owner = bpf_map_lookup_elem(&owners, &slot);
-		__u64 *beat = owner ? bpf_map_lookup_elem(&heartbeats, owner) : 0;
-		/* a heartbeat after `now` is one of this moment, seen from another processor */
-		if (beat && (__s64)(now - *beat) < (__s64)set->stale_ns && bpf_map_lookup_elem(&sockets, &slot)) {
-			count->to_worker++;
-			return bpf_redirect_map(&sockets, slot, XDP_DROP);
-		}
+	if (queue < XDP_QUEUES_MAX && is_alive(c, queue, now) &&
+	    bpf_redirect_map(&sockets, XDP_SLOT(port, queue), XDP_PASS) == XDP_REDIRECT) {
+		count->to_worker++;
+		return XDP_REDIRECT;
 	}
-	if (set->fail_open) {
+	if (settings.fail_open) {
 		count->bypassed++;
-		return bpf_redirect_map(&peers, index, XDP_DROP);
+		return bpf_redirect_map(&peers, port, XDP_DROP);
 	}
 	count->refused++;
 	return XDP_DROP;

@@ -1,48 +1,34 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/*
- * The AF_XDP backend's device: loads the XDP program, tells it ports, owners and policy, puts it on the ports, and opens the
- * workers' sockets. The program stays in the kernel when this process dies; see bpf/sensor.bpf.c.
- */
+/* The AF_XDP backend's device: opens the ports together, puts the program on them, and opens the workers' sockets. */
 #include <errno.h>
 #include <net/if.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <time.h>
-#include <unistd.h>
-
-#include <bpf/bpf.h>
-#include <bpf/libbpf.h>
 
 #include "afxdp.h"
 #include "device.h"
 #include "steer.h"
-/* generated, and not by our rules */
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wcast-qual"
-#pragma GCC diagnostic ignored "-Wmissing-prototypes"
-#include <bpf/sensor.skel.h>
-#pragma GCC diagnostic pop
 
 /* A shunted flow that was silent for so long comes to the sensor again. */
 #define SHUNT_IDLE_NS 60000000000ull
+/* How often such flows are looked for. The program finds them as well; this is for those of which nothing comes. */
+#define SWEEP_INTERVAL_NS 10000000000ull
 
 struct afxdp {
 	struct io_device device; /* first */
 	struct io_afxdp_config config;
-	struct sensor_bpf *bpf;
-	volatile uint64_t *heartbeats;
+	struct afxdp_program *program;
 	struct afxdp_port ports[IO_PORTS_MAX];
+	bool up[IO_PORTS_MAX];
 	unsigned port_count;
 	struct io *workers[IO_WORKERS_MAX]; /* NULL: not open */
 	struct {
 		uint64_t missed, sent;
 	} past[IO_PORTS_MAX]; /* of workers that are closed */
 	struct steer *steer;  /* NULL: every worker judges what it receives */
-	int cpus;
-	struct xdp_counts *per_cpu; /* scratch: cpus */
+	uint64_t sweep_due_ns;
 };
 
 static struct afxdp *afxdp_of(struct io_device *device)
@@ -50,60 +36,11 @@ static struct afxdp *afxdp_of(struct io_device *device)
 	return (struct afxdp *)device;
 }
 
-static int quiet(enum libbpf_print_level level, const char *format, va_list args)
+static uint64_t now_ns(void)
 {
-	(void)level;
-	(void)format;
-	(void)args;
-	return 0;
-}
-
-/* --- the program and its maps -------------------------------------------------------------------------------------------- */
-
-static int map_set(struct bpf_map *map, uint32_t key, const void *value)
-{
-	return bpf_map_update_elem(bpf_map__fd(map), &key, value, BPF_ANY) == 0 ? 0 : -errno;
-}
-
-static int load(struct afxdp *a, char *error)
-{
-	libbpf_set_print(quiet);
-	a->bpf = sensor_bpf__open_and_load();
-	if (!a->bpf) {
-		int rc = -errno;
-		snprintf(error, IO_ERROR_MAX,
-			 "the XDP program cannot be loaded: %s (it takes CAP_BPF and CAP_NET_ADMIN)", strerror(-rc));
-		return rc;
-	}
-	size_t bytes = (size_t)sysconf(_SC_PAGESIZE);
-	void *map = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, bpf_map__fd(a->bpf->maps.heartbeats), 0);
-	if (map == MAP_FAILED) {
-		int rc = -errno;
-		snprintf(error, IO_ERROR_MAX, "the heartbeats cannot be mapped: %s", strerror(-rc));
-		return rc;
-	}
-	a->heartbeats = map;
-	return 0;
-}
-
-static int tell_program(struct afxdp *a, char *error)
-{
-	const struct xdp_settings settings = {
-		.stale_ns = a->config.heartbeat_ns,
-		.shunt_idle_ns = SHUNT_IDLE_NS,
-		.fail_open = a->config.fail_open,
-		.shunting = 1,
-	};
-	int rc = map_set(a->bpf->maps.settings, 0, &settings);
-	for (uint32_t i = 0; i < a->port_count && rc == 0; i++) {
-		uint32_t peer = (uint32_t)a->ports[i ^ 1].ifindex;
-		rc = map_set(a->bpf->maps.peers, i, &peer);
-		if (rc == 0)
-			rc = map_set(a->bpf->maps.ports, (uint32_t)a->ports[i].ifindex, &i);
-	}
-	if (rc != 0)
-		snprintf(error, IO_ERROR_MAX, "the XDP program cannot be told its ports: %s", strerror(-rc));
-	return rc;
+	struct timespec t;
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
 /* --- opening ---------------------------------------------------------------------------------------------------------------- */
@@ -117,17 +54,17 @@ static int check_config(const struct afxdp *a, char *error)
 				 c->ports[i]);
 			return -ENODEV;
 		}
-	if (c->port_count < 2 || c->port_count % 2 || c->port_count > IO_PORTS_MAX) {
-		snprintf(error, IO_ERROR_MAX, "afxdp.ports: ports stand in pairs, %u at most, and %zu are given",
-			 IO_PORTS_MAX, c->port_count);
-		return -EINVAL;
-	}
 	for (size_t i = 0; i < c->port_count; i++)
 		for (size_t j = 0; j < i; j++)
 			if (strcmp(c->ports[i], c->ports[j]) == 0) {
 				snprintf(error, IO_ERROR_MAX, "afxdp.ports: %.64s is given twice", c->ports[i]);
 				return -EINVAL;
 			}
+	if (c->port_count < 2 || c->port_count % 2 || c->port_count > IO_PORTS_MAX) {
+		snprintf(error, IO_ERROR_MAX, "afxdp.ports: ports stand in pairs, %u at most, and %zu are given",
+			 IO_PORTS_MAX, c->port_count);
+		return -EINVAL;
+	}
 	if ((c->frames & (c->frames - 1)) || (c->ring_size & (c->ring_size - 1))) {
 		snprintf(error, IO_ERROR_MAX, "afxdp.frames and afxdp.ring-size must be powers of two");
 		return -EINVAL;
@@ -139,33 +76,72 @@ static int check_config(const struct afxdp *a, char *error)
 	return 0;
 }
 
+/* Looks at all ports before it changes one. */
 static int open_ports(struct afxdp *a, char *error)
 {
-	for (size_t i = 0; i < a->config.port_count; i++) {
-		struct afxdp_port *port = &a->ports[i];
-		int rc = afxdp_port_open(port, a->config.ports[i], a->config.frame_size, error);
-		if (rc != 0)
+	int rc = 0;
+	for (size_t i = 0; i < a->config.port_count && rc == 0; i++) {
+		rc = afxdp_port_find(&a->ports[i], a->config.ports[i], a->config.frame_size, error);
+		if (rc == 0 || a->ports[i].lock >= 0)
+			a->port_count++;
+		if (rc == 0)
+			rc = afxdp_port_find_program(&a->ports[i], error);
+		a->ports[i].inherited = a->ports[i].present_flags != 0;
+	}
+	for (unsigned i = 0; i < a->port_count && rc == 0; i++)
+		rc = afxdp_port_prepare(&a->ports[i], a->device.workers, error);
+	for (unsigned i = 0; i < a->port_count && rc == 0; i++)
+		a->up[i] = true; /* until the first look: a link that was just brought up comes soon */
+	return rc;
+}
+
+static int load(struct afxdp *a, char *error)
+{
+	const struct xdp_settings settings = {
+		.stale_ns = a->config.heartbeat_ns,
+		.shunt_idle_ns = SHUNT_IDLE_NS,
+		.workers = a->device.workers,
+		.fail_open = a->config.fail_open,
+	};
+	a->program = afxdp_program_load(&settings, a->port_count, error);
+	if (!a->program)
+		return -errno;
+	for (unsigned i = 0; i < a->port_count; i++) {
+		int rc = afxdp_program_join(a->program, i, a->ports[i ^ 1].ifindex, &a->ports[i].before);
+		if (rc != 0) {
+			snprintf(error, IO_ERROR_MAX, "the XDP program cannot be told its ports: %s", strerror(-rc));
 			return rc;
-		a->port_count++;
-		if (port->queues < a->device.workers) {
-			snprintf(error, IO_ERROR_MAX,
-				 "%s: %u workers need as many queues, it has %u: set workers to %u, or ethtool -L %s",
-				 port->name, a->device.workers, port->queues, port->queues, port->name);
-			return -EINVAL;
 		}
+	}
+	return 0;
+}
+
+/* All in one mode: what one port's program redirects must be what the other's driver takes. */
+static int attach_all(struct afxdp *a, uint32_t flags, char *error)
+{
+	for (unsigned i = 0; i < a->port_count; i++) {
+		int program = afxdp_program_fd(a->program, i);
+		int rc = afxdp_port_attach(&a->ports[i], program, flags);
+		if (rc != 0) {
+			snprintf(error, IO_ERROR_MAX, "%s: the XDP program cannot be attached (%s): %s",
+				 a->ports[i].name, flags == XDP_FLAGS_DRV_MODE ? "native" : "generic", strerror(-rc));
+			return rc;
+		}
+		afxdp_port_remember(&a->ports[i], i, program);
 	}
 	return 0;
 }
 
 static int attach_program(struct afxdp *a, char *error)
 {
-	int program = bpf_program__fd(a->bpf->progs.sekisho_port);
-	for (unsigned i = 0; i < a->port_count; i++) {
-		int rc = afxdp_port_attach(&a->ports[i], program, a->config.mode, error);
-		if (rc != 0)
-			return rc;
-	}
-	return 0;
+	int rc = -EOPNOTSUPP;
+	if (a->config.mode != IO_XDP_GENERIC)
+		rc = attach_all(a, XDP_FLAGS_DRV_MODE, error);
+	if (rc != 0 && a->config.mode != IO_XDP_NATIVE)
+		rc = attach_all(a, XDP_FLAGS_SKB_MODE, error);
+	if (rc == 0)
+		error[0] = '\0';
+	return rc;
 }
 
 static void describe(struct afxdp *a)
@@ -201,14 +177,14 @@ static struct io *device_attach(struct io_device *device, unsigned worker, struc
 	struct afxdp *a = afxdp_of(device);
 	const struct afxdp_worker_config config = {
 		.ports = a->ports,
+		.ports_up = a->up,
 		.port_count = a->port_count,
 		.worker = worker,
 		.workers = device->workers,
 		.config = &a->config,
-		.heartbeat = &a->heartbeats[worker],
-		.sockets_map = bpf_map__fd(a->bpf->maps.sockets),
-		.owners_map = bpf_map__fd(a->bpf->maps.owners),
-		.shunts_map = bpf_map__fd(a->bpf->maps.shunts),
+		.control = afxdp_program_control(a->program),
+		.sockets_map = afxdp_program_sockets(a->program),
+		.shunts_map = afxdp_program_shunts(a->program),
 		.closing = worker_closing,
 		.user = a,
 	};
@@ -216,7 +192,8 @@ static struct io *device_attach(struct io_device *device, unsigned worker, struc
 	a->workers[worker] = io;
 	size_t at = strlen(device->about);
 	if (io && worker == 0)
-		snprintf(device->about + at, sizeof(device->about) - at, ", %s",
+		snprintf(device->about + at, sizeof(device->about) - at,
+			 ", %s; promiscuous, GRO, LRO and VLAN offload off",
 			 afxdp_worker_zero_copy(io) ? "zero-copy" : "copy mode");
 	if (!io || !a->steer)
 		return io;
@@ -234,17 +211,16 @@ static unsigned device_ports(struct io_device *device, struct io_port_stats *sta
 	unsigned n = a->port_count < max ? a->port_count : max;
 	for (uint32_t i = 0; i < n; i++) {
 		struct io_port_stats *s = &stats[i];
-		*s = (struct io_port_stats){.up = afxdp_port_up(&a->ports[i])};
+		const struct xdp_counts counts = afxdp_program_counts(a->program, i);
+		*s = (struct io_port_stats){
+			.up = afxdp_port_up(&a->ports[i]),
+			.rx_packets = counts.to_worker,
+			.bypassed = counts.bypassed,
+			.refused = counts.refused,
+			.missed = a->past[i].missed,
+			.tx_packets = a->past[i].sent,
+		};
 		snprintf(s->name, sizeof(s->name), "%s", a->ports[i].name);
-		if (bpf_map_lookup_elem(bpf_map__fd(a->bpf->maps.counts), &i, a->per_cpu) != 0)
-			continue;
-		for (int cpu = 0; cpu < a->cpus; cpu++) {
-			s->rx_packets += a->per_cpu[cpu].to_worker;
-			s->bypassed += a->per_cpu[cpu].bypassed;
-			s->refused += a->per_cpu[cpu].refused;
-		}
-		s->missed = a->past[i].missed;
-		s->tx_packets = a->past[i].sent;
 		for (unsigned w = 0; w < device->workers; w++) {
 			if (!a->workers[w])
 				continue;
@@ -261,12 +237,33 @@ static int device_tend(struct io_device *device)
 {
 	struct afxdp *a = afxdp_of(device);
 	for (unsigned i = 0; i < a->port_count; i++) {
-		if (afxdp_port_present(&a->ports[i]))
-			continue;
-		snprintf(device->error, sizeof(device->error), "%s: the interface is gone", a->ports[i].name);
-		return -ENODEV;
+		if (!afxdp_port_present(&a->ports[i])) {
+			snprintf(device->error, sizeof(device->error), "%s: the interface is gone", a->ports[i].name);
+			return -ENODEV;
+		}
+		__atomic_store_n(&a->up[i], afxdp_port_up(&a->ports[i]), __ATOMIC_RELAXED);
+	}
+	uint64_t now = now_ns();
+	if (now >= a->sweep_due_ns) {
+		a->sweep_due_ns = now + SWEEP_INTERVAL_NS;
+		afxdp_program_sweep(a->program, now);
 	}
 	return 0;
+}
+
+static void free_all(struct afxdp *a)
+{
+	for (unsigned i = 0; i < a->port_count; i++)
+		afxdp_port_release(&a->ports[i]);
+	afxdp_program_free(a->program);
+	steer_free(a->steer);
+	free(a);
+}
+
+static void give_back(struct afxdp_port *port)
+{
+	afxdp_port_detach(port);
+	afxdp_port_restore(port);
 }
 
 static int device_close(struct io_device *device, bool leave, char *error)
@@ -274,16 +271,9 @@ static int device_close(struct io_device *device, bool leave, char *error)
 	struct afxdp *a = afxdp_of(device);
 	if (error)
 		error[0] = '\0';
-	for (unsigned i = 0; i < a->port_count && !leave; i++) {
-		afxdp_port_detach(&a->ports[i]);
-		afxdp_port_close(&a->ports[i]);
-	}
-	if (a->heartbeats)
-		munmap((void *)(uintptr_t)a->heartbeats, (size_t)sysconf(_SC_PAGESIZE));
-	sensor_bpf__destroy(a->bpf);
-	steer_free(a->steer);
-	free(a->per_cpu);
-	free(a);
+	for (unsigned i = 0; i < a->port_count && !leave; i++)
+		give_back(&a->ports[i]);
+	free_all(a);
 	return 0;
 }
 
@@ -305,12 +295,8 @@ struct io_device *io_afxdp_open(const struct io_device_config *config, char *err
 	a->device.ops = &device_ops;
 	a->device.workers = config->workers;
 	a->config = config->afxdp;
-	a->cpus = libbpf_num_possible_cpus();
-	a->per_cpu = a->cpus > 0 ? calloc((size_t)a->cpus, sizeof(*a->per_cpu)) : NULL;
-	if (!a->per_cpu)
-		goto fail;
 	if ((rc = check_config(a, error)) != 0 || (rc = open_ports(a, error)) != 0 || (rc = load(a, error)) != 0 ||
-	    (rc = tell_program(a, error)) != 0 || (rc = attach_program(a, error)) != 0)
+	    (rc = attach_program(a, error)) != 0)
 		goto fail;
 	if (config->workers > 1 && a->config.steer && !(a->steer = steer_new(config->workers))) {
 		rc = -errno;
@@ -321,8 +307,12 @@ struct io_device *io_afxdp_open(const struct io_device_config *config, char *err
 fail:
 	if (!error[0])
 		snprintf(error, IO_ERROR_MAX, "%s", strerror(-rc));
+	/* where a sensor died, its way past goes on */
+	for (unsigned i = 0; a && i < a->port_count; i++)
+		if (!a->ports[i].inherited)
+			give_back(&a->ports[i]);
 	if (a)
-		device_close(&a->device, false, NULL);
+		free_all(a);
 	errno = -rc;
 	return NULL;
 }

@@ -1,17 +1,16 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* An interface as a port: what it has, what must be switched on or off, and the program on it. */
+/* An interface as a port: what it has, what must be switched on or off, and how it is given back. */
 #include <errno.h>
 #include <linux/ethtool.h>
 #include <linux/sockios.h>
 #include <net/if.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
-
-#include <bpf/bpf.h>
-#include <bpf/libbpf.h>
 
 #include "afxdp.h"
 
@@ -19,8 +18,6 @@
 #define FRAME_OVERHEAD (14 + 8)
 /* The kernel keeps this much free before a frame (XDP_PACKET_HEADROOM). */
 #define HEADROOM 256
-/* As the program is named in its object. */
-#define PROGRAM_NAME "sekisho_port"
 
 /* An ioctl about an interface. 0 or -errno. */
 static int interface_ioctl(const char *name, unsigned long request, struct ifreq *ifr)
@@ -38,6 +35,20 @@ static int ethtool(const char *name, void *command)
 {
 	struct ifreq ifr = {.ifr_data = command};
 	return interface_ioctl(name, SIOCETHTOOL, &ifr);
+}
+
+/* A value that ethtool tells; 0 where the driver has no such. */
+static uint32_t ethtool_get(const char *name, uint32_t command)
+{
+	struct ethtool_value value = {.cmd = command};
+	return ethtool(name, &value) == 0 ? value.data : 0;
+}
+
+/* A driver that has no such switch has no such habit. */
+static void ethtool_set(const char *name, uint32_t command, uint32_t data)
+{
+	struct ethtool_value value = {.cmd = command, .data = data};
+	(void)ethtool(name, &value);
 }
 
 static int get_flags(const char *name, short *flags)
@@ -58,17 +69,23 @@ static int change_flags(const char *name, short set, short clear)
 	return interface_ioctl(name, SIOCSIFFLAGS, &ifr);
 }
 
-/* Frames must come as they were on the wire: not merged, tags in place. A driver that has no such switch has no such habit. */
-static void offloads_off(const char *name)
+/* --- finding ------------------------------------------------------------------------------------------------------------ */
+
+/* One sensor a port: the name of a socket is this process's until it ends, however it does, and one network namespace's. */
+static int lock(struct afxdp_port *port, char *error)
 {
-	struct ethtool_value value = {.cmd = ETHTOOL_SGRO};
-	(void)ethtool(name, &value);
-	value = (struct ethtool_value){.cmd = ETHTOOL_GFLAGS};
-	if (ethtool(name, &value) != 0)
-		return;
-	value.cmd = ETHTOOL_SFLAGS;
-	value.data &= ~(uint32_t)(ETH_FLAG_LRO | ETH_FLAG_RXVLAN);
-	(void)ethtool(name, &value);
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	int len = snprintf(address.sun_path + 1, sizeof(address.sun_path) - 1, "sekisho/afxdp/%d", port->ifindex);
+	port->lock = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (port->lock >= 0 && bind(port->lock, (struct sockaddr *)&address,
+				    (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + (size_t)len)) == 0)
+		return 0;
+	int rc = -errno;
+	if (rc == -EADDRINUSE)
+		snprintf(error, IO_ERROR_MAX, "%s: another sensor has this port", port->name);
+	else
+		snprintf(error, IO_ERROR_MAX, "%s: it cannot be reserved: %s", port->name, strerror(-rc));
+	return rc;
 }
 
 static unsigned count_queues(const char *name)
@@ -76,50 +93,133 @@ static unsigned count_queues(const char *name)
 	struct ethtool_channels channels = {.cmd = ETHTOOL_GCHANNELS};
 	if (ethtool(name, &channels) != 0)
 		return 1;
-	unsigned n = channels.combined_count > channels.rx_count ? channels.combined_count : channels.rx_count;
+	/* drivers have both sorts at a time */
+	unsigned n = channels.combined_count + channels.rx_count;
 	return n ? n : 1;
 }
 
-int afxdp_port_open(struct afxdp_port *port, const char *name, unsigned frame_size, char *error)
+static int check_mtu(struct afxdp_port *port, unsigned frame_size, char *error)
 {
 	struct ifreq ifr = {0};
-	short flags;
-	*port = (struct afxdp_port){.ifindex = (int)if_nametoindex(name)};
+	int rc = interface_ioctl(port->name, SIOCGIFMTU, &ifr);
+	if (rc != 0) {
+		snprintf(error, IO_ERROR_MAX, "%s: %s", port->name, strerror(-rc));
+		return rc;
+	}
+	port->mtu = (unsigned)ifr.ifr_mtu;
+	unsigned room = frame_size - HEADROOM - FRAME_OVERHEAD;
+	if (port->mtu <= room)
+		return 0;
+	if (port->mtu <= 4096 - HEADROOM - FRAME_OVERHEAD)
+		snprintf(error, IO_ERROR_MAX,
+			 "%s: its MTU is %u, and frames of afxdp.frame-size %u hold %u: set that to 4096", port->name,
+			 port->mtu, frame_size, room);
+	else
+		snprintf(error, IO_ERROR_MAX,
+			 "%s: its MTU is %u: AF_XDP takes no jumbo frames; lower it to %u (ip link set %s mtu %u)",
+			 port->name, port->mtu, room, port->name, room);
+	return -EMSGSIZE;
+}
+
+int afxdp_port_find(struct afxdp_port *port, const char *name, unsigned frame_size, char *error)
+{
+	*port = (struct afxdp_port){.ifindex = (int)if_nametoindex(name), .lock = -1};
 	if (port->ifindex == 0 || strlen(name) >= sizeof(port->name)) {
 		snprintf(error, IO_ERROR_MAX, "%.64s: the interface is gone", name);
 		return -ENODEV;
 	}
 	memcpy(port->name, name, strlen(name) + 1);
 	port->queues = count_queues(name);
-	if (port->queues > XDP_QUEUES_MAX) {
-		snprintf(error, IO_ERROR_MAX, "%s: %u queues, at most %u can be served; ethtool -L %s lowers them",
-			 name, port->queues, XDP_QUEUES_MAX, name);
-		return -E2BIG;
+	int rc = check_mtu(port, frame_size, error);
+	return rc == 0 ? lock(port, error) : rc;
+}
+
+/* --- making it ready -------------------------------------------------------------------------------------------------------- */
+
+/* Every worker needs a queue of its own at every port. */
+static int raise_queues(struct afxdp_port *port, unsigned workers, char *error)
+{
+	struct ethtool_channels channels = {.cmd = ETHTOOL_GCHANNELS}, wanted;
+	if (port->queues < workers && ethtool(port->name, &channels) == 0) {
+		wanted = channels;
+		wanted.cmd = ETHTOOL_SCHANNELS;
+		if (channels.max_combined >= workers) {
+			wanted.combined_count = workers;
+		} else {
+			wanted.rx_count = workers;
+			wanted.tx_count = channels.tx_count > workers ? channels.tx_count : workers;
+		}
+		if (ethtool(port->name, &wanted) == 0 && !port->before.channels[0] && !port->before.channels[1]) {
+			port->before.channels[0] = channels.combined_count;
+			port->before.channels[1] = channels.rx_count;
+			port->before.channels[2] = channels.tx_count;
+		}
+		port->queues = count_queues(port->name);
 	}
-	int rc = interface_ioctl(name, SIOCGIFMTU, &ifr);
-	port->mtu = rc == 0 ? (unsigned)ifr.ifr_mtu : 0;
-	if (port->mtu + FRAME_OVERHEAD > frame_size - HEADROOM) {
-		snprintf(error, IO_ERROR_MAX, "%s: frames of its MTU of %u do not fit afxdp.frame-size %u: %s", name,
-			 port->mtu, frame_size, frame_size < 4096 ? "set that to 4096" : "lower the MTU");
-		return -EMSGSIZE;
-	}
-	offloads_off(name);
-	if (rc == 0)
-		rc = get_flags(name, &flags);
-	if (rc == 0 && (flags & (IFF_UP | IFF_PROMISC)) != (IFF_UP | IFF_PROMISC)) {
-		rc = change_flags(name, IFF_UP | IFF_PROMISC, 0);
-		port->promiscuous = rc == 0 && !(flags & IFF_PROMISC);
-	}
+	if (port->queues >= workers && port->queues <= XDP_QUEUES_MAX)
+		return 0;
+	if (port->queues < workers)
+		snprintf(error, IO_ERROR_MAX,
+			 "%s: %u workers need a queue each, and it has %u and takes no more: set workers to %u",
+			 port->name, workers, port->queues, port->queues);
+	else
+		snprintf(error, IO_ERROR_MAX, "%s: it has %u queues, and %u can be served: ethtool -L lowers them",
+			 port->name, port->queues, XDP_QUEUES_MAX);
+	return -EINVAL;
+}
+
+int afxdp_port_prepare(struct afxdp_port *port, unsigned workers, char *error)
+{
+	struct xdp_before *b = &port->before;
+	short flags = 0;
+	int rc = get_flags(port->name, &flags);
+	if (b->ifindex != (uint32_t)port->ifindex)
+		*b = (struct xdp_before){
+			.ifindex = (uint32_t)port->ifindex,
+			.promiscuous = (flags & IFF_PROMISC) != 0,
+			.gro = ethtool_get(port->name, ETHTOOL_GGRO),
+			.flags = ethtool_get(port->name, ETHTOOL_GFLAGS),
+		};
+	int queues = raise_queues(port, workers, error);
+	if (queues != 0)
+		return queues;
+	/* frames must come as they were on the wire: not merged, tags in place */
+	ethtool_set(port->name, ETHTOOL_SGRO, 0);
+	ethtool_set(port->name, ETHTOOL_SFLAGS, b->flags & ~(uint32_t)(ETH_FLAG_LRO | ETH_FLAG_RXVLAN));
+	/* not a packet socket's promiscuity, which ends with the process: frames for others must come also after that */
+	if (rc == 0 && (flags & (IFF_UP | IFF_PROMISC)) != (IFF_UP | IFF_PROMISC))
+		rc = change_flags(port->name, IFF_UP | IFF_PROMISC, 0);
 	if (rc != 0)
-		snprintf(error, IO_ERROR_MAX, "%s: it cannot be brought up and promiscuous: %s", name, strerror(-rc));
+		snprintf(error, IO_ERROR_MAX, "%s: it cannot be brought up and promiscuous: %s", port->name,
+			 strerror(-rc));
 	return rc;
 }
 
-void afxdp_port_close(struct afxdp_port *port)
+void afxdp_port_restore(struct afxdp_port *port)
 {
-	if (port->promiscuous && afxdp_port_present(port))
+	const struct xdp_before *b = &port->before;
+	if (b->ifindex != (uint32_t)port->ifindex || !afxdp_port_present(port))
+		return;
+	if (!b->promiscuous)
 		(void)change_flags(port->name, 0, IFF_PROMISC);
-	port->promiscuous = false;
+	ethtool_set(port->name, ETHTOOL_SGRO, b->gro);
+	ethtool_set(port->name, ETHTOOL_SFLAGS, b->flags);
+	struct ethtool_channels channels = {.cmd = ETHTOOL_GCHANNELS};
+	if ((b->channels[0] || b->channels[1]) && ethtool(port->name, &channels) == 0) {
+		channels.cmd = ETHTOOL_SCHANNELS;
+		channels.combined_count = b->channels[0];
+		channels.rx_count = b->channels[1];
+		channels.tx_count = b->channels[2];
+		(void)ethtool(port->name, &channels);
+	}
+	port->before.ifindex = 0;
+}
+
+void afxdp_port_release(struct afxdp_port *port)
+{
+	if (port->lock >= 0)
+		close(port->lock);
+	port->lock = -1;
 }
 
 bool afxdp_port_present(const struct afxdp_port *port)
@@ -130,71 +230,5 @@ bool afxdp_port_present(const struct afxdp_port *port)
 bool afxdp_port_up(const struct afxdp_port *port)
 {
 	short flags;
-	return get_flags(port->name, &flags) == 0 && flags & IFF_RUNNING;
-}
-
-/* --- the program ------------------------------------------------------------------------------------------------------- */
-
-/* Whether some program is attached, in which mode, and whether it is one of ours. 0 or -errno. */
-static int query(const struct afxdp_port *port, uint32_t *mode, bool *ours)
-{
-	LIBBPF_OPTS(bpf_xdp_query_opts, opts);
-	struct bpf_prog_info info = {0};
-	uint32_t len = sizeof(info);
-	int rc = bpf_xdp_query(port->ifindex, 0, &opts);
-	*mode = 0;
-	*ours = false;
-	if (rc != 0 || opts.attach_mode == XDP_ATTACHED_NONE)
-		return rc;
-	*mode = opts.attach_mode == XDP_ATTACHED_SKB  ? XDP_FLAGS_SKB_MODE
-		: opts.attach_mode == XDP_ATTACHED_HW ? XDP_FLAGS_HW_MODE
-						      : XDP_FLAGS_DRV_MODE;
-	uint32_t id = opts.prog_id ? opts.prog_id : opts.drv_prog_id ? opts.drv_prog_id : opts.skb_prog_id;
-	int fd = bpf_prog_get_fd_by_id(id);
-	if (fd < 0)
-		return -errno;
-	rc = bpf_obj_get_info_by_fd(fd, &info, &len);
-	close(fd);
-	*ours = rc == 0 && strncmp(info.name, PROGRAM_NAME, sizeof(info.name) - 1) == 0;
-	return rc;
-}
-
-static int attach_as(struct afxdp_port *port, int program, uint32_t mode, uint32_t present)
-{
-	/* a port has one mode at a time; in the same one, the new program takes the old one's place at once */
-	if (present && present != mode)
-		(void)bpf_xdp_detach(port->ifindex, present, NULL);
-	int rc = bpf_xdp_attach(port->ifindex, program, mode, NULL);
-	if (rc == 0)
-		port->xdp_flags = mode;
-	return rc;
-}
-
-int afxdp_port_attach(struct afxdp_port *port, int program, int mode, char *error)
-{
-	uint32_t present;
-	bool ours;
-	int rc = query(port, &present, &ours);
-	if (rc == 0 && present && !ours) {
-		snprintf(error, IO_ERROR_MAX, "%s: another XDP program is attached; ip link set %s xdp off removes it",
-			 port->name, port->name);
-		return -EBUSY;
-	}
-	if (rc == 0) {
-		rc = -EOPNOTSUPP;
-		if (mode != IO_XDP_GENERIC)
-			rc = attach_as(port, program, XDP_FLAGS_DRV_MODE, present);
-		if (rc != 0 && mode != IO_XDP_NATIVE)
-			rc = attach_as(port, program, XDP_FLAGS_SKB_MODE, present);
-	}
-	if (rc != 0)
-		snprintf(error, IO_ERROR_MAX, "%s: the XDP program cannot be attached: %s", port->name, strerror(-rc));
-	return rc;
-}
-
-void afxdp_port_detach(struct afxdp_port *port)
-{
-	if (port->xdp_flags && afxdp_port_present(port))
-		(void)bpf_xdp_detach(port->ifindex, port->xdp_flags, NULL);
-	port->xdp_flags = 0;
+	return get_flags(port->name, &flags) == 0 && flags & IFF_UP && flags & IFF_RUNNING;
 }

@@ -6,7 +6,9 @@
  * A frame is at any time in exactly one place: the free stack, a fill ring or receive ring (the kernel's), with the worker as a
  * packet, or in a transmit or completion ring.
  */
+#include <arpa/inet.h>
 #include <errno.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -28,6 +30,10 @@
 #define XDP_MAX_TX_SKB_BUDGET 9
 #endif
 #define TX_BUDGET 512
+/* Bytes of frames that the kernel may hold for a socket in copy mode: more than any ring is deep. */
+#define SEND_BUFFER (64 << 20)
+/* Frames that a queue must have for itself to be worth it. */
+#define DEPTH_MIN (2 * IO_BURST_MAX)
 /* Calls of sendto in one turn; a ring that is not empty then is tried again next turn. */
 #define KICKS_MAX 16
 #define REAP_MAX  256
@@ -40,19 +46,24 @@ struct queue {
 	struct xsk_ring_cons rx, completion;
 	struct xsk_ring_prod tx, fill;
 	uint16_t port;
-	bool dirty;	  /* something was put into its transmit ring in this turn */
-	uint32_t sending; /* frames in transmit and completion rings */
+	bool dirty;	    /* something was put into its transmit ring in this turn */
+	uint32_t receiving; /* frames in fill and receive rings */
+	uint32_t sending;   /* frames in transmit and completion rings */
 	uint64_t sent;
 };
 
 struct afxdp_worker {
 	struct io io; /* first */
 	struct counters *counters;
-	volatile uint64_t *heartbeat;
+	struct xdp_control *control;
+	__u64 *heartbeat; /* in control */
 	uint64_t heartbeat_ns;
 	int shunts_map;
 	bool zero_copy, fail_open;
 	uint32_t frame_size, ring_size;
+	/* Frames that a queue may have on its way in, and as many on its way out: each can always have them, whatever the others do. */
+	uint32_t depth;
+	const bool *ports_up;
 	uint64_t number; /* packets received */
 	unsigned self;
 	void (*closing)(void *user, unsigned worker);
@@ -91,6 +102,15 @@ static uint64_t clock_ns(clockid_t clock)
 	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
+/* Says that we live. After too long a silence the program has forwarded past us, when it may. */
+static void beat(struct afxdp_worker *w)
+{
+	uint64_t now = clock_ns(CLOCK_MONOTONIC), before = *w->heartbeat;
+	__atomic_store_n(w->heartbeat, now, __ATOMIC_RELAXED);
+	if (w->fail_open && before && now - before > w->heartbeat_ns)
+		w->io.lapses++;
+}
+
 static void frame_free(struct afxdp_worker *w, uint64_t addr)
 {
 	w->free_frames[w->free_count++] = addr & ~(uint64_t)(w->frame_size - 1);
@@ -119,36 +139,43 @@ static bool tx_pending(const struct queue *q)
 static void kick(struct queue *q)
 {
 	q->dirty = false;
-	for (unsigned i = 0; i < KICKS_MAX && xsk_ring_prod__needs_wakeup(&q->tx) && tx_pending(q); i++)
-		if (sendto(xsk_socket__fd(q->socket), NULL, 0, MSG_DONTWAIT, NULL, 0) < 0 && errno != EAGAIN)
-			return; /* ENOBUFS, ENETDOWN: it stays in the ring until the port can */
+	for (unsigned i = 0; i < KICKS_MAX && xsk_ring_prod__needs_wakeup(&q->tx) && tx_pending(q); i++) {
+		uint32_t before = *q->tx.consumer;
+		if (sendto(xsk_socket__fd(q->socket), NULL, 0, MSG_DONTWAIT, NULL, 0) < 0 &&
+		    (errno != EAGAIN || *q->tx.consumer == before))
+			return; /* no memory, no link: it stays in the ring until the port can */
+	}
 }
 
 /* Gives the kernel frames to receive into. */
 static void refill(struct afxdp_worker *w, struct queue *q)
 {
-	uint32_t at, room = xsk_prod_nb_free(&q->fill, w->ring_size);
+	uint32_t at, room = w->depth - q->receiving;
 	if (room > w->free_count)
 		room = w->free_count;
-	if (room == 0 || xsk_ring_prod__reserve(&q->fill, room, &at) != room)
-		return;
-	for (uint32_t i = 0; i < room; i++)
-		*xsk_ring_prod__fill_addr(&q->fill, at + i) = w->free_frames[--w->free_count];
-	xsk_ring_prod__submit(&q->fill, room);
+	if (room > 0 && xsk_ring_prod__reserve(&q->fill, room, &at) == room) {
+		for (uint32_t i = 0; i < room; i++)
+			*xsk_ring_prod__fill_addr(&q->fill, at + i) = w->free_frames[--w->free_count];
+		xsk_ring_prod__submit(&q->fill, room);
+		q->receiving += room;
+	}
 	if (xsk_ring_prod__needs_wakeup(&q->fill))
 		(void)recvfrom(xsk_socket__fd(q->socket), NULL, 0, MSG_DONTWAIT, NULL, NULL);
 }
 
-/* Puts a frame into a transmit ring; false when that stays full. */
+/* Puts a frame into a transmit ring; false when that stays full, or the port has no link: what is old when the link comes back is
+ * of no use to anybody. */
 static bool send_frame(struct afxdp_worker *w, struct queue *q, uint64_t addr, uint32_t len)
 {
 	uint32_t at;
-	if (xsk_ring_prod__reserve(&q->tx, 1, &at) != 1) {
-		reap(w, q);
+	if (!__atomic_load_n(&w->ports_up[q->port], __ATOMIC_RELAXED))
+		return false;
+	if (q->sending >= w->depth) {
 		kick(q);
-		if (xsk_ring_prod__reserve(&q->tx, 1, &at) != 1)
-			return false;
+		reap(w, q);
 	}
+	if (q->sending >= w->depth || xsk_ring_prod__reserve(&q->tx, 1, &at) != 1)
+		return false;
 	*xsk_ring_prod__tx_desc(&q->tx, at) = (struct xdp_desc){.addr = addr, .len = len};
 	xsk_ring_prod__submit(&q->tx, 1);
 	q->dirty = true;
@@ -184,6 +211,7 @@ static unsigned take(struct afxdp_worker *w, struct queue *q, struct packet **pk
 		bytes += desc->len;
 	}
 	xsk_ring_cons__release(&q->rx, n);
+	q->receiving -= n;
 	count_add(w->counters, COUNTER_CAPTURE_PACKETS, n);
 	count_add(w->counters, COUNTER_CAPTURE_BYTES, bytes);
 	return n;
@@ -205,15 +233,6 @@ static unsigned take_all(struct afxdp_worker *w, struct packet **pkts, unsigned 
 	}
 	w->next++;
 	return n;
-}
-
-/* Says that we live. After too long a silence the program has forwarded past us, when it may. */
-static void beat(struct afxdp_worker *w)
-{
-	uint64_t now = clock_ns(CLOCK_MONOTONIC), before = *w->heartbeat;
-	*w->heartbeat = now;
-	if (w->fail_open && before && now - before > w->heartbeat_ns)
-		w->io.lapses++;
 }
 
 static int worker_receive(struct io *io, struct packet **pkts, unsigned max, unsigned wait_us)
@@ -290,26 +309,40 @@ static int worker_inject(struct io *io, const uint8_t *frame, size_t len, uint64
 	return 0; /* it leaves with the burst's verdicts */
 }
 
-/* --- the flow's key, as the program makes it ---------------------------------------------------------------------------------- */
+/* --- shunting ---------------------------------------------------------------------------------------------------------------- */
+
+bool afxdp_flow_key(const struct packet *pkt, struct xdp_flow *key)
+{
+	/* the program reads what stands in the frame itself: no tunnel, no fragments or options, not more tags than the key has */
+	if (pkt->depth > 0 || pkt->vlan_count > XDP_TAGS_MAX || !pkt->l4 || pkt->flags & PACKET_REASSEMBLED ||
+	    pkt->l3_header_len != (pkt->family == 4 ? 20 : 40) ||
+	    (pkt->proto != IPPROTO_TCP && pkt->proto != IPPROTO_UDP))
+		return false;
+	*key = (struct xdp_flow){
+		.port = {htons(pkt->sport), htons(pkt->dport)},
+		.proto = pkt->proto,
+		.family = pkt->family,
+		.pair = pkt->port / 2,
+	};
+	memcpy(key->addr[0], pkt->src.bytes, sizeof(key->addr[0]));
+	memcpy(key->addr[1], pkt->dst.bytes, sizeof(key->addr[1]));
+	for (unsigned i = 0; i < pkt->vlan_count; i++)
+		key->vlan[i] = pkt->vlan[i];
+	xdp_flow_order(key);
+	return true;
+}
 
 static int worker_shunt(struct io *io, const struct packet *pkt)
 {
 	struct afxdp_worker *w = worker_of(io);
-	struct xdp_flow key = {.proto = pkt->proto, .family = pkt->family};
-	/* the program reads what stands in the frame itself, no tunnel and not more tags than the key has */
-	if (pkt->depth > 0 || pkt->vlan_count > 2 || !pkt->l4 || (pkt->proto != 6 && pkt->proto != 17))
+	struct xdp_flow key;
+	if (!afxdp_flow_key(pkt, &key))
 		return -EOPNOTSUPP;
-	size_t len = pkt->family == 4 ? 4 : 16;
-	int order = memcmp(pkt->src.bytes, pkt->dst.bytes, 16);
-	bool swap = order > 0 || (order == 0 && pkt->sport > pkt->dport);
-	memcpy(key.addr[swap], pkt->src.bytes, len);
-	memcpy(key.addr[!swap], pkt->dst.bytes, len);
-	key.port[swap] = __builtin_bswap16(pkt->sport);
-	key.port[!swap] = __builtin_bswap16(pkt->dport);
-	for (unsigned i = 0; i < pkt->vlan_count; i++)
-		key.vlan[i] = pkt->vlan[i];
 	uint64_t now = clock_ns(CLOCK_MONOTONIC);
-	return bpf_map_update_elem(w->shunts_map, &key, &now, BPF_ANY) == 0 ? 0 : -errno;
+	if (bpf_map_update_elem(w->shunts_map, &key, &now, BPF_ANY) != 0)
+		return -errno;
+	__atomic_store_n(&w->control->shunting, 1, __ATOMIC_SEQ_CST);
+	return 0;
 }
 
 static void worker_backlog(struct io *io, uint32_t *waiting, uint32_t *room)
@@ -320,7 +353,7 @@ static void worker_backlog(struct io *io, uint32_t *waiting, uint32_t *room)
 		uint32_t n = xsk_cons_nb_avail(&w->queues[i].rx, w->ring_size);
 		if (n > *waiting)
 			*waiting = n; /* the fullest ring is the one that loses */
-		*room = w->ring_size;
+		*room = w->depth;
 	}
 }
 
@@ -348,7 +381,7 @@ static int worker_close(struct io *io, char *error)
 	struct afxdp_worker *w = worker_of(io);
 	if (error)
 		error[0] = '\0';
-	*w->heartbeat = 0; /* from now on the program knows without waiting */
+	__atomic_store_n(w->heartbeat, 0, __ATOMIC_RELAXED); /* from now on the program knows without waiting */
 	drain(w);
 	w->closing(w->user, w->self);
 	for (unsigned i = 0; i < w->queue_count; i++)
@@ -410,8 +443,8 @@ static int open_queue(struct afxdp_worker *w, const struct afxdp_worker_config *
 		.libxdp_flags = XSK_LIBXDP_FLAGS__INHIBIT_PROG_LOAD,
 		.bind_flags = bind_flags,
 	};
-	uint32_t slot = XDP_SLOT(port, number), worker = c->worker;
-	int budget = TX_BUDGET;
+	uint32_t slot = XDP_SLOT(port, number);
+	const int budget = TX_BUDGET, buffer = SEND_BUFFER;
 	q->port = (uint16_t)port;
 	int rc = xsk_socket__create_shared(&q->socket, c->ports[port].name, number, w->umem, &q->rx, &q->tx, &q->fill,
 					   &q->completion, &config);
@@ -421,11 +454,10 @@ static int open_queue(struct afxdp_worker *w, const struct afxdp_worker_config *
 	}
 	int fd = xsk_socket__fd(q->socket);
 	(void)setsockopt(fd, SOL_XDP, XDP_MAX_TX_SKB_BUDGET, &budget, sizeof(budget));
+	if (setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &buffer, sizeof(buffer)) != 0)
+		(void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &buffer, sizeof(buffer));
 	refill(w, q);
-	if (bpf_map_update_elem(c->owners_map, &slot, &worker, BPF_ANY) != 0 ||
-	    bpf_map_update_elem(c->sockets_map, &slot, &fd, BPF_ANY) != 0)
-		return -errno;
-	return 0;
+	return bpf_map_update_elem(c->sockets_map, &slot, &fd, BPF_ANY) == 0 ? 0 : -errno;
 }
 
 /* The sockets of all queues that the worker serves. */
@@ -493,12 +525,12 @@ struct io *afxdp_worker_open(const struct afxdp_worker_config *c, struct counter
 	unsigned queues = 0;
 	for (unsigned i = 0; i < c->port_count; i++)
 		queues += (c->ports[i].queues - c->worker + c->workers - 1) / c->workers;
-	/* every ring may be full at once, and the worker holds what it judges */
-	uint64_t need = (uint64_t)queues * c->config->ring_size * 2 + IO_OUTSTANDING_MAX;
-	if (c->config->frames < need) {
-		snprintf(error, IO_ERROR_MAX,
-			 "afxdp.frames %u is too few for %u queues with rings of %u: %llu are needed",
-			 c->config->frames, queues, c->config->ring_size, (unsigned long long)need);
+	/* the worker holds what it judges, and may have something of its own to say */
+	uint32_t reserve = IO_OUTSTANDING_MAX + IO_BURST_MAX;
+	uint32_t depth = c->config->frames > reserve ? (c->config->frames - reserve) / (queues * 2) : 0;
+	if (depth < DEPTH_MIN) {
+		snprintf(error, IO_ERROR_MAX, "afxdp.frames %u is too few for %u queues a worker: %u are needed",
+			 c->config->frames, queues, reserve + queues * 2 * DEPTH_MIN);
 		return NULL;
 	}
 	struct afxdp_worker *w = calloc(1, sizeof(*w));
@@ -511,12 +543,15 @@ struct io *afxdp_worker_open(const struct afxdp_worker_config *c, struct counter
 	w->self = c->worker;
 	w->closing = c->closing;
 	w->user = c->user;
-	w->heartbeat = c->heartbeat;
+	w->control = c->control;
+	w->heartbeat = &c->control->workers[c->worker].beat_ns;
 	w->heartbeat_ns = c->config->heartbeat_ns;
 	w->fail_open = c->config->fail_open;
 	w->shunts_map = c->shunts_map;
 	w->frame_size = c->config->frame_size;
 	w->ring_size = c->config->ring_size;
+	w->depth = depth < w->ring_size ? depth : w->ring_size;
+	w->ports_up = c->ports_up;
 	w->port_count = c->port_count;
 	w->queues = calloc(queues, sizeof(*w->queues));
 	w->polls = calloc(queues + 1, sizeof(*w->polls));
@@ -528,8 +563,10 @@ struct io *afxdp_worker_open(const struct afxdp_worker_config *c, struct counter
 	for (unsigned i = 0; i < IO_OUTSTANDING_MAX; i++)
 		w->idle[w->idle_count++] = &w->packets[i];
 	rc = open_sockets(w, c);
-	if (rc == 0)
+	if (rc == 0) {
+		beat(w); /* its thread starts soon: what comes until then waits */
 		return &w->io;
+	}
 fail:
 	snprintf(error, IO_ERROR_MAX, "AF_XDP sockets cannot be opened: %s", strerror(-rc));
 	if (w)
