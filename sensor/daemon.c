@@ -2,10 +2,12 @@
 #include "daemon.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -102,12 +104,24 @@ static int write_pid(struct daemon *d)
 	return 0;
 }
 
+static int open_signals(struct daemon *d)
+{
+	static const int numbers[] = {SIGINT, SIGTERM, SIGHUP, SIGUSR1};
+	sigset_t signals;
+	sigemptyset(&signals);
+	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
+		sigaddset(&signals, numbers[i]);
+	d->signals = signalfd(-1, &signals, SFD_NONBLOCK | SFD_CLOEXEC);
+	return d->signals < 0 ? -errno : 0;
+}
+
 int daemon_open(struct daemon *d, const struct common_args *args, const char *dir)
 {
 	char error[IO_ERROR_MAX];
 	d->args = args;
 	d->dir = dir;
 	d->started_ns = now_ns();
+	d->signals = -1;
 	int rc = notify_open();
 	if (rc != 0)
 		say_warning("the service manager cannot be told: %s", strerror(-rc));
@@ -123,7 +137,7 @@ int daemon_open(struct daemon *d, const struct common_args *args, const char *di
 		say_error("%s", error);
 		return -EIO;
 	}
-	if (write_pid(d) != 0)
+	if (write_pid(d) != 0 || open_signals(d) != 0)
 		return -EIO;
 	reload_init(&d->reload, args, &d->lanes, d->edition);
 	return 0;
@@ -153,8 +167,7 @@ int daemon_start(struct daemon *d)
 
 /* --- accounts ---------------------------------------------------------------------------------------------------------- */
 
-/* Asks everybody; returns whether all packets add up. */
-static bool take_account(struct daemon *d, struct account *account, unsigned *late)
+bool daemon_account(struct daemon *d, struct account *account, unsigned *late)
 {
 	memset(account, 0, sizeof(*account));
 	account->all_ports = d->closed_ports;
@@ -182,7 +195,7 @@ static bool write_stats(struct daemon *d)
 		.reloads = d->reload.done,
 		.reloads_refused = d->reload.refused,
 	};
-	live.balanced = take_account(d, account, &live.late);
+	live.balanced = daemon_account(d, account, &live.late);
 	record_stats(d->records, wall_ns(), (now_ns() - d->started_ns) / SECOND_NS, &account->counters,
 		     &d->edition->rules.counts, &live);
 	if (!live.balanced)
@@ -298,7 +311,7 @@ static int tend_device(struct daemon *d)
 
 /* --- rules and policy -------------------------------------------------------------------------------------------------- */
 
-static void begin_reload(struct daemon *d)
+void daemon_reload(struct daemon *d)
 {
 	notify("RELOADING=1\nMONOTONIC_USEC=%llu", (unsigned long long)(now_ns() / 1000));
 	int rc = reload_begin(&d->reload);
@@ -343,7 +356,7 @@ static void tend_reload(struct daemon *d)
 	}
 	tell_reload(d);
 	if (again)
-		begin_reload(d);
+		daemon_reload(d);
 }
 
 /* --- the watch --------------------------------------------------------------------------------------------------------- */
@@ -374,27 +387,75 @@ static int tend(struct daemon *d)
 	return rc;
 }
 
+void daemon_reopen(struct daemon *d)
+{
+	journal_reopen(d->journal);
+}
+
+void daemon_end(struct daemon *d)
+{
+	d->ending = true;
+}
+
+int daemon_source_add(struct daemon *d, const struct daemon_source *source)
+{
+	if (d->source_count == DAEMON_SOURCES_MAX)
+		return -ENOSPC;
+	d->sources[d->source_count++] = *source;
+	return 0;
+}
+
+void daemon_source_remove(struct daemon *d, int fd)
+{
+	for (unsigned i = 0; i < d->source_count; i++)
+		if (d->sources[i].fd == fd)
+			d->sources[i--] = d->sources[--d->source_count];
+}
+
+static void take_signals(struct daemon *d)
+{
+	struct signalfd_siginfo info;
+	while (read(d->signals, &info, sizeof(info)) == sizeof(info)) {
+		if (info.ssi_signo == SIGINT || info.ssi_signo == SIGTERM)
+			daemon_end(d);
+		if (info.ssi_signo == SIGHUP)
+			daemon_reload(d);
+		if (info.ssi_signo == SIGHUP || info.ssi_signo == SIGUSR1)
+			daemon_reopen(d);
+	}
+}
+
+/* Waits for signals and descriptors, a moment at most. */
+static void wait_for_events(struct daemon *d)
+{
+	struct pollfd fds[DAEMON_SOURCES_MAX + 1] = {{.fd = d->signals, .events = POLLIN}};
+	struct daemon_source sources[DAEMON_SOURCES_MAX]; /* callbacks add and remove */
+	unsigned count = d->source_count;
+	memcpy(sources, d->sources, count * sizeof(sources[0]));
+	for (unsigned i = 0; i < count; i++)
+		fds[i + 1] = (struct pollfd){.fd = sources[i].fd, .events = sources[i].events};
+	if (poll(fds, count + 1, TEND_INTERVAL_NS / 1000000) <= 0)
+		return;
+	take_signals(d);
+	for (unsigned i = 0; i < count; i++)
+		if (fds[i + 1].revents)
+			sources[i].ready(sources[i].user, fds[i + 1].revents);
+}
+
 int daemon_watch(struct daemon *d)
 {
-	const struct timespec interval = {.tv_nsec = TEND_INTERVAL_NS};
-	sigset_t signals;
-	sigemptyset(&signals);
-	sigaddset(&signals, SIGINT);
-	sigaddset(&signals, SIGTERM);
-	sigaddset(&signals, SIGHUP);
-	sigaddset(&signals, SIGUSR1);
-	for (;;) {
-		int number = sigtimedwait(&signals, NULL, &interval);
-		if (number == SIGINT || number == SIGTERM)
-			return 0;
-		if (number == SIGHUP)
-			begin_reload(d);
-		if (number == SIGHUP || number == SIGUSR1)
-			journal_reopen(d->journal);
+	uint64_t due_ns = 0;
+	while (!d->ending) {
+		wait_for_events(d);
+		uint64_t now = now_ns();
+		if (now < due_ns)
+			continue;
+		due_ns = now + TEND_INTERVAL_NS;
 		int rc = tend(d);
 		if (rc != 0)
 			return rc < 0 ? rc : 0;
 	}
+	return 0;
 }
 
 /* --- the end ----------------------------------------------------------------------------------------------------------- */
@@ -423,7 +484,7 @@ bool daemon_stop(struct daemon *d)
 	if (!d->device)
 		lanes_settle(&d->lanes); /* they were parked */
 	bool good = write_stats(d) && rc == 0;
-	if (account && take_account(d, account, &late) && account->tally.held > 0) {
+	if (account && daemon_account(d, account, &late) && account->tally.held > 0) {
 		say_error("%llu fragments are still held: please report this", (unsigned long long)account->tally.held);
 		good = false;
 	}
@@ -454,6 +515,8 @@ bool daemon_close(struct daemon *d)
 	    truncate(d->edition->config.live.pid_file, 0) != 0)
 		say_warning("%s: %s", d->edition->config.live.pid_file, strerror(errno));
 	edition_free(d->edition);
+	if (d->signals >= 0)
+		close(d->signals);
 	notify_close();
 	return good && rc == 0;
 }

@@ -12,6 +12,16 @@
 #include "lanes.h"
 #include "reload.h"
 
+/* A descriptor that the main thread waits for beside its other work. */
+struct daemon_source {
+	int fd;
+	short events; /* as of poll */
+	void (*ready)(void *user, short events);
+	void *user;
+};
+/* A listening socket and its clients, and some more. */
+#define DAEMON_SOURCES_MAX 64
+
 struct daemon {
 	const struct common_args *args;
 	const char *dir;	  /* of records */
@@ -29,6 +39,10 @@ struct daemon {
 	} retry;			   /* while a port is gone */
 	struct io_port_stats closed_ports; /* sums of devices that are closed */
 	bool has_pid_file;
+	bool ending;
+	int signals; /* signalfd */
+	struct daemon_source sources[DAEMON_SOURCES_MAX];
+	unsigned source_count;
 	int journal_error; /* as last told */
 	struct {
 		uint64_t interval_ns, fed_ns;
@@ -43,6 +57,17 @@ int daemon_open(struct daemon *daemon, const struct common_args *args, const cha
 int daemon_start(struct daemon *daemon);
 /* Until a signal ends it, or the input ends: looks after everything. 0 or -errno. */
 int daemon_watch(struct daemon *daemon);
+/* While it watches, its own thread only: waits for this descriptor too (0, or -ENOSPC); or no longer. A callback may remove its own. */
+int daemon_source_add(struct daemon *daemon, const struct daemon_source *source);
+void daemon_source_remove(struct daemon *daemon, int fd);
+/* What signals ask for, for those who ask otherwise: reads rules and policy anew (daemon->reload says how it went), opens the record file
+ * anew, ends. */
+void daemon_reload(struct daemon *daemon);
+void daemon_reopen(struct daemon *daemon);
+void daemon_end(struct daemon *daemon);
+/* Where everything stands; whether all packets add up. *late counts the workers that did not answer. */
+bool daemon_account(struct daemon *daemon, struct account *account, unsigned *late);
+
 /* Ends all threads and flows, writes the last account. False when something did not add up. */
 bool daemon_stop(struct daemon *daemon);
 bool daemon_close(struct daemon *daemon);

@@ -89,7 +89,7 @@ static bool make_changes(struct reload *r)
 		struct worker_edition *handed = &r->handed[i];
 		*handed = (struct worker_edition){
 			.config = &next->config, .ruleset = next->rules.ruleset, .number = next->number};
-		handed->change = sigs_change_new(next->rules.ruleset, &next->rules.env, false);
+		handed->change = sigs_change_new(next->rules.ruleset, &next->rules.env, r->profile);
 		if (!handed->change)
 			return false;
 	}

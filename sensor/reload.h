@@ -38,6 +38,7 @@ struct reload {
 	const struct common_args *args;
 	struct lanes *lanes;
 	struct edition *now, *next;
+	bool profile; /* rules are measured, and go on to be (the main thread's) */
 	pthread_t thread;
 	bool running;
 	bool again;    /* asked for while one runs */

@@ -132,7 +132,7 @@ static const char *const main_calls[] = {
 	"shutdown",
 	"getsockname",
 	"getpeername",
-	"rt_sigtimedwait", /* the main loop */
+	"rt_sigtimedwait",
 	"rt_sigpending",
 	"set_robust_list", /* a thread begins */
 	"set_tid_address",

@@ -226,14 +226,21 @@ void sigs_matcher_swap(struct sigs_matcher *m, struct sigs_change *change)
 	pcre2_set_depth_limit(m->match_context, m->ruleset->options.pcre_recursion_limit);
 }
 
-void sigs_profile_enable(struct sigs_matcher *m, bool on)
+size_t sigs_profile_bytes(const struct sigs_ruleset *ruleset)
 {
-	if (on && m->profile == NULL) {
-		m->profile = calloc(m->ruleset->sig_count + 1, sizeof(*m->profile));
-	} else if (!on) {
-		free(m->profile);
-		m->profile = NULL;
-	}
+	return (ruleset->sig_count + 1) * sizeof(struct profile_entry);
+}
+
+void *sigs_profile_swap(struct sigs_matcher *m, void *memory)
+{
+	void *before = m->profile;
+	m->profile = memory;
+	return before;
+}
+
+bool sigs_profile_enabled(const struct sigs_matcher *m)
+{
+	return m->profile != NULL;
 }
 
 void sigs_profile(const struct sigs_matcher *m,

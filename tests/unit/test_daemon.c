@@ -17,6 +17,7 @@
 
 #include <cmocka.h>
 
+#include "answers.h"
 #include "daemon.h"
 #include "live_device.h"
 #include "privileges.h"
@@ -459,6 +460,51 @@ static void a_flow_that_is_bypassed_goes_to_the_backend(void **state)
 	assert_true(records_with("\"state\":\"bypassed\"") == WORKERS);
 }
 
+static void a_worker_answers_between_bursts(void **state)
+{
+	struct fixture *f = *state;
+	struct top_flows *flows = calloc(1, sizeof(*flows));
+	struct top_rules *rules = calloc(1, sizeof(*rules));
+	struct profile_switch on;
+	start(f);
+	wait_for_packets(20000);
+	struct worker *worker = f->daemon->lanes.items[1].worker;
+	top_flows_init(flows, 3);
+	assert_int_equal(worker_ask(worker, &flows->request, 2000000000), 0);
+	assert_int_equal(flows->count, 3);
+	assert_true(flows->seen > 500);
+	/* of this traffic two flows last, the one with the longer text first; all others are a few packets */
+	assert_int_equal(load_be32(flows->flows[0].key.addr[0].bytes), 0x0a100004);
+	assert_int_equal(load_be32(flows->flows[1].key.addr[0].bytes), 0x0a100003);
+	assert_true(flows->flows[1].packets[0] > 100 && flows->flows[2].packets[0] < 10);
+	top_rules_init(rules, 10);
+	assert_int_equal(worker_ask(worker, &rules->request, 2000000000), 0);
+	assert_int_equal(rules->count, 0); /* nothing is measured unless asked for */
+	assert_int_equal(profile_switch_init(&on, f->daemon->edition->rules.ruleset, true), 0);
+	assert_int_equal(worker_ask(worker, &on.request, 2000000000), 0);
+	assert_true(on.taken);
+	profile_switch_free(&on);
+	wait_for_packets(20000);
+	top_rules_init(rules, 10);
+	assert_int_equal(worker_ask(worker, &rules->request, 2000000000), 0);
+	assert_in_range(rules->count, 3, 4);
+	for (unsigned i = 0; i < rules->count; i++) {
+		assert_true(rules->rules[i].checks > 0 && rules->rules[i].ns > 0);
+		assert_true(i == 0 || rules->rules[i - 1].ns >= rules->rules[i].ns);
+		if (rules->rules[i].sid == 2)
+			assert_string_equal(rules->rules[i].msg, "split");
+	}
+	/* one that hangs is not waited for for ever */
+	live.hang = true;
+	live_pause(50000);
+	top_flows_init(flows, 3);
+	assert_int_equal(worker_ask(worker, &flows->request, 100000000), -ETIMEDOUT);
+	live.hang = false;
+	stop(f);
+	free(flows);
+	free(rules);
+}
+
 static int listen_at(const char *path)
 {
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
@@ -635,6 +681,7 @@ int main(int argc, char **argv)
 		CASE(it_ends_in_order_while_a_port_is_gone),
 		CASE(overload_is_answered_recorded_and_undone),
 		CASE(a_flow_that_is_bypassed_goes_to_the_backend),
+		CASE(a_worker_answers_between_bursts),
 		CASE(the_service_manager_is_told),
 		CASE(it_gives_rights_up),
 	};

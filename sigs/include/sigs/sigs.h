@@ -204,7 +204,7 @@ void sigs_matcher_set_streams(struct sigs_matcher *matcher, struct stream_engine
 /* A change to another rule set, made aside by any thread: all memory that a matcher needs for the new set, so that the change itself
  * allocates nothing. */
 struct sigs_change;
-/* `profile`: the matcher measures its rules (sigs_profile_enable). NULL and errno on failure. */
+/* `profile`: the matcher measures its rules. NULL and errno on failure. */
 struct sigs_change *sigs_change_new(const struct sigs_ruleset *ruleset, const struct sigs_env *env, bool profile);
 /* Frees; after sigs_matcher_swap what the matcher used before, and the old rule set is no longer used by it. NULL is allowed. */
 void sigs_change_free(struct sigs_change *change);
@@ -226,8 +226,12 @@ void sigs_tx_free(struct sigs_matcher *matcher, struct app_tx *tx);
 /* Names and values of a flow's bits and variables, for the `metadata` object of records. */
 void sigs_flow_fields(struct sigs_matcher *matcher, const struct packet *pkt, struct field_sink *sink);
 
-/* Work per rule since the start: checks, matches, nanoseconds. For profiles; only when enabled. */
-void sigs_profile_enable(struct sigs_matcher *matcher, bool on);
+/* Measures the work of each rule into this memory (from malloc, cleared, sigs_profile_bytes of the rule set in use) from now on; NULL: not. Returns what was
+ * used before, for the caller to free. */
+void *sigs_profile_swap(struct sigs_matcher *matcher, void *memory);
+size_t sigs_profile_bytes(const struct sigs_ruleset *ruleset);
+bool sigs_profile_enabled(const struct sigs_matcher *matcher);
+/* Work of each rule since it is measured: checks, matches, nanoseconds. */
 void sigs_profile(const struct sigs_matcher *matcher,
 		  void (*each)(void *user, const struct sigs_info *info, uint64_t checks, uint64_t matches,
 			       uint64_t ns),
