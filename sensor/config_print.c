@@ -130,7 +130,7 @@ static void print_option(FILE *out, const struct config_option *option, const st
 		print_limits(out, option);
 	fputs("; default ", out);
 	const char *text = option_text(option, defaults, 0, buf, sizeof(buf));
-	fprintf(out, "%s\n", text && text[0] ? text : "none");
+	fprintf(out, "%s%s\n", text && text[0] ? text : "none", option->live ? "" : "; a change needs a restart");
 }
 
 void config_help(FILE *out)

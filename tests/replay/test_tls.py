@@ -62,6 +62,25 @@ class Tls(harness.Case):
                 outcome = self.replay(session("tls13"), rules=rules, inline=inline)
                 self.assertEqual(dict(outcome.alerts()), {1: 1, 2: 1})
 
+    def test_an_encrypted_session_may_be_bypassed_once_its_handshake_was_judged(self):
+        rules = RULES + 'alert tcp any any -> any any (msg:"end"; flags:F+; sid:20;)\n'
+        outcome = self.replay(session("tls12-client-certificate"), rules=rules, inline=True)
+        self.assertEqual(dict(outcome.alerts()), {20: 2, **{sid: 1 for sid in range(1, 10)}})
+        flow, = [r for r in outcome.records("flow")]
+        self.assertEqual(flow["flow"]["state"], "closed")
+        outcome = self.replay(session("tls12-client-certificate"), rules=rules, inline=True,
+                              options=["--set", "app-layer.protocols.tls.encryption-handling=bypass"])
+        self.assertEqual(dict(outcome.alerts()), {sid: 1 for sid in range(1, 10)})
+        self.assertEqual(outcome.forwarded(), [frame for _, frame in session("tls12-client-certificate")])
+        flow, = [r for r in outcome.records("flow")]
+        self.assertEqual(flow["flow"]["state"], "bypassed")
+
+    def test_a_new_session_on_the_ports_of_a_bypassed_one_is_judged(self):
+        frames = session("tls12") + session("tls12-client-certificate")
+        outcome = self.replay(frames, rules=RULES, inline=True,
+                              options=["--set", "app-layer.protocols.tls.encryption-handling=bypass"])
+        self.assertEqual(outcome.alerts()[5], 1)
+
     def test_a_name_that_is_dropped_inline_gets_no_answer(self):
         rules = 'drop tls any any -> any any (msg:"name"; tls.sni; content:"www.example.jp"; sid:1;)'
         outcome = self.replay(session("tls13", 100), rules=rules, inline=True)
