@@ -10,6 +10,7 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "afxdp.h"
@@ -18,6 +19,9 @@
 #define FRAME_OVERHEAD (14 + 8)
 /* The kernel keeps this much free before a frame (XDP_PACKET_HEADROOM). */
 #define HEADROOM 256
+/* How often, and after what pause, queues are tried to be taken away again. */
+#define RETRIES	 20
+#define RETRY_NS 10000000
 
 /* An ioctl about an interface. 0 or -errno. */
 static int interface_ioctl(const char *name, unsigned long request, struct ifreq *ifr)
@@ -195,6 +199,22 @@ int afxdp_port_prepare(struct afxdp_port *port, unsigned workers, char *error)
 	return rc;
 }
 
+/* The kernel frees closed sockets a moment later, and until then takes no queue away from them. */
+static void restore_queues(const struct afxdp_port *port)
+{
+	const struct xdp_before *b = &port->before;
+	const struct timespec pause = {.tv_nsec = RETRY_NS};
+	struct ethtool_channels channels = {.cmd = ETHTOOL_GCHANNELS};
+	if ((!b->channels[0] && !b->channels[1]) || ethtool(port->name, &channels) != 0)
+		return;
+	channels.cmd = ETHTOOL_SCHANNELS;
+	channels.combined_count = b->channels[0];
+	channels.rx_count = b->channels[1];
+	channels.tx_count = b->channels[2];
+	for (unsigned i = 0; i < RETRIES && ethtool(port->name, &channels) == -EINVAL; i++)
+		nanosleep(&pause, NULL);
+}
+
 void afxdp_port_restore(struct afxdp_port *port)
 {
 	const struct xdp_before *b = &port->before;
@@ -204,14 +224,7 @@ void afxdp_port_restore(struct afxdp_port *port)
 		(void)change_flags(port->name, 0, IFF_PROMISC);
 	ethtool_set(port->name, ETHTOOL_SGRO, b->gro);
 	ethtool_set(port->name, ETHTOOL_SFLAGS, b->flags);
-	struct ethtool_channels channels = {.cmd = ETHTOOL_GCHANNELS};
-	if ((b->channels[0] || b->channels[1]) && ethtool(port->name, &channels) == 0) {
-		channels.cmd = ETHTOOL_SCHANNELS;
-		channels.combined_count = b->channels[0];
-		channels.rx_count = b->channels[1];
-		channels.tx_count = b->channels[2];
-		(void)ethtool(port->name, &channels);
-	}
+	restore_queues(port);
 	port->before.ifindex = 0;
 }
 
@@ -230,5 +243,9 @@ bool afxdp_port_present(const struct afxdp_port *port)
 bool afxdp_port_up(const struct afxdp_port *port)
 {
 	short flags;
-	return get_flags(port->name, &flags) == 0 && flags & IFF_UP && flags & IFF_RUNNING;
+	struct ethtool_value link = {.cmd = ETHTOOL_GLINK};
+	if (get_flags(port->name, &flags) != 0 || !(flags & IFF_UP))
+		return false;
+	/* IFF_RUNNING may be a second late */
+	return ethtool(port->name, &link) == 0 ? link.data != 0 : (flags & IFF_RUNNING) != 0;
 }
