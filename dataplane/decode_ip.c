@@ -156,7 +156,7 @@ void decode_ipv4(struct decoder *d, struct packet *pkt, struct cursor *c)
 		pkt->more_fragments = fragment & IPV4_MORE_FRAGMENTS;
 		return;
 	}
-	d->skip_l4_check = pkt->l3_len < load_be16(h + 2);
+	d->skip_l4_check = pkt->root->checksum_unready || pkt->l3_len < load_be16(h + 2);
 	decode_ipv4_payload(d, pkt, c);
 }
 
@@ -390,7 +390,7 @@ void decode_ipv6(struct decoder *d, struct packet *pkt, struct cursor *c)
 	pkt->ttl = h[7];
 	pkt->proto = h[6];
 	set_payload(pkt, c);
-	d->skip_l4_check = pkt->l3_len < IPV6_HEADER_LEN + (uint32_t)load_be16(h + 4);
+	d->skip_l4_check = pkt->root->checksum_unready || pkt->l3_len < IPV6_HEADER_LEN + (uint32_t)load_be16(h + 4);
 	if (is_ext_header(pkt->proto) && !decode_ext_headers(d, pkt, c))
 		return;
 	decode_ipv6_payload(d, pkt, c);

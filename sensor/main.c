@@ -20,7 +20,7 @@ static const struct subcommand {
 	{"run", cmd_run, "stand in the wire: judge, forward and drop"},
 	{"replay", cmd_replay, "judge captures: alerts and verdicts as if they had passed the wire"},
 	{"check", cmd_check, "say every error of a configuration and its rules"},
-	{"version", cmd_version, "show the version and the protocols that are parsed"},
+	{"version", cmd_version, "show the version, the protocols that are parsed and the backends that are built"},
 	{"help", cmd_help, "show this, the help of a command, or all options (help config)"},
 };
 #define SUBCOMMANDS (sizeof(subcommands) / sizeof(subcommands[0]))
@@ -50,6 +50,10 @@ static int cmd_version(int argc, char **argv)
 	printf("sekisho %s\nprotocols:", SEKISHO_VERSION);
 	for (const struct app_proto *const *p = app_protos(); *p; p++)
 		printf(" %s", (*p)->name);
+	printf("\nbackends: pcap");
+	for (enum io_backend b = IO_AFXDP; b <= IO_NFQ; b++)
+		if (io_backend_built(b))
+			printf(" %s", io_backend_name(b));
 	putchar('\n');
 	return EXIT_FINE;
 }

@@ -117,6 +117,8 @@ struct packet {
 	uint64_t number;    /* serial number on its interface or in its capture, from 1; inner packets share it */
 	uint16_t link_type; /* DLT_*; what `data` starts with */
 	uint16_t port;	    /* interface number of the backend */
+	/* the backend's: TCP, UDP and ICMP checksums are not there yet (the kernel or the NIC makes them), nobody can verify them */
+	bool checksum_unready;
 
 	/* the layers; NULL when absent. l2 is the Ethernet header. */
 	const uint8_t *l2;
