@@ -72,48 +72,31 @@ class Attacked(Case):
 
     @classmethod
     def prepare(cls):
-        cls.watches = {name: cls.network.watch(getattr(cls.network, name)) for name in ("outside", "dmz", "inside")}
-
-    def stopped(self, source, sport, address, dport):
-        """Whether a record says that the sensor dropped something of this session."""
-        ends = {(source, sport), (address, dport)}
-        return self.sensor and any({(r["src_ip"], r.get("src_port")), (r["dest_ip"], r.get("dest_port"))} == ends
-                                   for r in self.sensor.records("drop"))
+        cls.referee = play.Referee(cls.network, cls.sensor)
 
     def alerts(self, played):
-        records = self.sensor.records("alert") if self.sensor else []
-        return [r for r in records if {(r["src_ip"], r["src_port"]), (r["dest_ip"], r["dest_port"])} == {played.ends[:2], played.ends[2:]}]
-
-    def arrived(self, played, side):
-        """What the capture before the victim saw of a side's words (side 0 is the client's)."""
-        source, address = played.ends[:2], played.ends[2:]
-        if side == 1:
-            source, address = address, source
-        watch = self.watches[self.network.host_of(address[0]).name]
-        watch.settle(self.network.host_of(source[0]), source[0], address[0])
-        return watch.stream(*source, *address)
+        return self.referee.alerts(played)
 
     def check_blocked(self, talk, sids):
         """Plays a session that must be blocked with an alert of those sids, and looks whether the attack arrived all the same."""
-        played = play.play(self.network, talk, self.stopped)
+        played = self.referee.play(talk)
         self.assertFalse(played.whole, "the attack came through")
-        records = wait_for(lambda: self.alerts(played), "an alert of %s" % sorted(sids))
+        records = wait_for(lambda: self.referee.alerts(played), "an alert of %s" % sorted(sids))
         self.assertEqual({r["alert"]["action"] for r in records}, {"blocked"})
         self.assertLessEqual({r["alert"]["signature_id"] for r in records}, set(sids))
         self.assertIn(records[0].get("in_iface"), self.ports())
-        # The record's source is the attacker: its last byte must not have been seen before the victim.
-        side = 0 if records[0]["src_ip"] == played.ends[0] and records[0]["src_port"] == played.ends[1] else 1
-        said, came = talk.said(side), self.arrived(played, side)
+        side = self.referee.attacker(played, records)
+        said, came = talk.said(side), self.referee.arrived(played, side)
         self.assertTrue(said.startswith(came))
         self.assertLess(len(came), len(said), "the attack's last byte reached the victim")
 
     def check_arrives(self, talk):
         """Plays a session that nobody may touch."""
-        played = play.play(self.network, talk, self.stopped)
+        played = self.referee.play(talk)
         self.assertTrue(played.whole, "%s of %d and %d bytes: %s" % ([len(g) for g in played.got], len(talk.said(1)), len(talk.said(0)),
                                                                      self.sensor and self.sensor.records("drop")[-1:]))
         for side in (0, 1):
-            self.assertEqual(self.arrived(played, side), talk.said(side))
+            self.assertEqual(self.referee.arrived(played, side), talk.said(side))
         return played
 
     def ports(self):

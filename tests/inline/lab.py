@@ -27,10 +27,11 @@ RUN = "/run/sekisho-lab"  # on a file system of our own
 # Addresses by host: those that tests/replay/traffic uses, so that its attacks can be played by real sockets.
 OUTSIDE, OUTSIDE2, C2_SERVER, DNS_SERVER = "203.0.113.66", "198.51.100.23", "198.51.100.77", "10.1.0.53"
 WEB_SERVER, MAIL_SERVER, DESK, DESK2 = "10.1.0.80", "10.1.0.25", "10.2.0.15", "10.2.0.16"
-SITE = "198.51.100.80"
+SITE, SHOP = "198.51.100.80", "10.1.0.81"  # where real web servers may listen while attacks are played at the other addresses
 OUTSIDE6, WEB_SERVER6, DESK6 = "2001:db8:c::66", "2001:db8:1::80", "2001:db8:2::15"
 ADDRESSES = {"outside": [OUTSIDE, OUTSIDE2, C2_SERVER, DNS_SERVER, SITE, OUTSIDE6],
-             "dmz": [WEB_SERVER, MAIL_SERVER, WEB_SERVER6], "inside": [DESK, DESK2, DESK6]}
+             "dmz": [WEB_SERVER, MAIL_SERVER, SHOP, WEB_SERVER6], "inside": [DESK, DESK2, DESK6]}
+FILE_SERVERS = "10.3.0.0/24"  # whom a sweep knocks at; all of them are the outside host
 HOME_NET = "[10.0.0.0/8,2001:db8:1::/48,2001:db8:2::/48]"
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -313,6 +314,8 @@ class Lab:
         """A router's leg gets its addresses and the way to its host."""
         self.box.ip("addr replace 169.254.1.1/32 dev %s" % port, "addr replace fe80::1/64 dev %s nodad" % port,
                     *("route replace %s dev %s" % (a, port) for a in ADDRESSES[self._leads_to(port)[0].name]))
+        if port == "s0":
+            self.box.ip("route replace %s dev s0" % FILE_SERVERS)
 
     def _give(self, host, addresses):
         v4, v6 = [a for a in addresses if ":" not in a], [a for a in addresses if ":" in a]
@@ -321,6 +324,8 @@ class Lab:
             lines += ["route add default via 169.254.1.1 dev eth0 onlink src " + v4[0], "route add default via fe80::1 dev eth0 src " + v6[0]]
         else:
             lines += ["route add default dev eth0 src " + v4[0], "route add default dev eth0 src " + v6[0]]
+        if host is self.outside:
+            lines.append("route add local %s dev eth0" % FILE_SERVERS)
         host.ip(*lines)
 
     def bridge(self):
@@ -374,6 +379,12 @@ class Lab:
         """Waits until all hosts reach each other through the sensor's place."""
         for source, address in ((OUTSIDE, WEB_SERVER), (DESK, OUTSIDE), (OUTSIDE6, WEB_SERVER6), (DESK6, OUTSIDE6)):
             wait_for(lambda: self.reaches(source, address), "a ping from %s to %s" % (source, address))
+
+
+def drop(name):
+    """Takes a host away that nobody holds any more."""
+    if os.path.exists("/run/netns/" + name):
+        _ip("netns del " + name)
 
 
 # --- captures ------------------------------------------------------------------------------------------------------------------

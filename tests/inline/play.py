@@ -158,6 +158,39 @@ def _hear(s, out, side, until, stopped):
     return True
 
 
+class Referee:
+    """Plays sessions and knows, from the sensor's records and from captures before the hosts, what became of them."""
+
+    def __init__(self, network, sensor):
+        self.network, self.sensor = network, sensor
+        self.watches = {host.name: network.watch(host) for host in (network.outside, network.dmz, network.inside)}
+
+    def play(self, talk):
+        return play(self.network, talk, self._stopped)
+
+    def _records(self, kind, ends):
+        records = self.sensor.records(kind) if self.sensor else []
+        return [r for r in records if {(r["src_ip"], r.get("src_port")), (r["dest_ip"], r.get("dest_port"))} == {ends[:2], ends[2:]}]
+
+    def _stopped(self, *ends):
+        """Whether a record says that the sensor dropped something of this session."""
+        return bool(self._records("drop", ends))
+
+    def alerts(self, played):
+        return self._records("alert", played.ends)
+
+    def attacker(self, played, records):
+        """The side whose words raised the first alert."""
+        return 0 if (records[0]["src_ip"], records[0]["src_port"]) == played.ends[:2] else 1
+
+    def arrived(self, played, side):
+        """What the capture before the victim saw of a side's words."""
+        source, address = (played.ends[:2], played.ends[2:]) if side == 0 else (played.ends[2:], played.ends[:2])
+        watch = self.watches[self.network.host_of(address[0]).name]
+        watch.settle(self.network.host_of(source[0]), source[0], address[0])
+        return watch.stream(*source, *address)
+
+
 def send_raw(network, step):
     """A bare packet or datagram of a script, from the host that has its source."""
     kind, source, address = step[0], step[1], step[2]

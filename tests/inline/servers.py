@@ -55,8 +55,8 @@ def start(host, folder, ports, *command):
     wait_for(up, words)
 
 
-def nginx(host, base, name="www.example.com"):
-    """HTTP on 80, TLS on 443, serving the folder that is returned; files may be sent to it by PUT."""
+def nginx(host, base, name="www.example.com", addresses=("", "[::]:")):
+    """HTTP on 80, TLS on 443 of the addresses (each with its colon), serving the folder that is returned, with its certificate."""
     need("nginx", "openssl")
     folder = folder_for(base, "nginx-" + host.name)
     root = folder_for(folder, "root")
@@ -75,13 +75,12 @@ http {
   client_max_body_size 0;
   gzip on; gzip_types text/plain; gzip_min_length 100;
   server {
-    listen 80; listen [::]:80;
-    listen 443 ssl; listen [::]:443 ssl;
+    %(l)s
     ssl_protocols TLSv1.2 TLSv1.3; ssl_certificate %(c)s; ssl_certificate_key %(k)s;
     root %(r)s;
   }
 }
-""" % {"f": folder, "c": cert, "k": key, "r": root})
+""" % {"f": folder, "c": cert, "k": key, "r": root, "l": " ".join("listen %s80; listen %s443 ssl;" % (x, x) for x in addresses)})
     start(host, folder, [(80, "tcp"), (443, "tcp")], "nginx", "-p", folder, "-c", config)
     return root, cert
 

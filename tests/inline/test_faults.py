@@ -222,11 +222,12 @@ class Remains(case.Case):
 
     def test_a_sensor_that_cannot_start_leaves_nothing_and_says_why(self):
         before = self.traces()
-        wrong = {"afxdp": ("afxdp.ports", "nothere0"), "dpdk": ("dpdk.ports", "nothere0"), "nfq": ("nfq.chains", "NOTHERE")}[BACKEND]
-        sensor = self.new_sensor(rules=self.file("test.rules", RULES), options=[wrong]).start(ready=False)
+        wrong = {"afxdp": [("afxdp.ports", "nothere0"), ("afxdp.ports", "nothere1")], "dpdk": [("dpdk.ports", "nothere0"), ("dpdk.ports", "nothere1")],
+                 "nfq": [("nfq.chains", "NOTHERE")]}[BACKEND]
+        sensor = self.new_sensor(rules=self.file("test.rules", RULES), options=wrong).start(ready=False)
         wait_for(lambda: not sensor.running(), "the sensor to give up")
         self.assertGreater(sensor.process.returncode, 0)
-        self.assertIn(wrong[1].lower(), sensor.words().lower())
+        self.assertIn(wrong[0][1].lower(), sensor.words().lower())
         self.assertEqual(self.traces(), before)
 
 

@@ -22,6 +22,7 @@ MORE_RULES = RULES + 'drop udp any any -> any 5000 (msg:"another word"; content:
 BAD_RULES = RULES + 'drop udp any any -> any 5000 (msg:"no option"; kontent:"x"; sid:4; rev:1;)\n'
 SPOOFED = "100.64.0.0/10"
 FLOOD = 30000
+OTHERS = 300  # packets of pings, ARP and the sessions beside the flood
 FLOW_MEMORY = 1 << 20
 MAY_GROW = 16 << 20  # beside flows: records in flight, a stack touched for the first time
 TYPES = [("records.types", t) for t in ("alert", "drop", "stats")]
@@ -70,19 +71,21 @@ class Flood(case.Case):
         self.assertEqual(watch.lost(), 0)
         came = self.syns(watch)
         watch.close()
-        return came, sensor.stop()
+        counted = sensor.stop()
+        # The flood is as fast as it can be: on a busy machine the kernel drops a part of it before the sensor.
+        self.assertGreater(counted["received"], FLOOD // 2)
+        return came, counted
 
     def test_the_policy_that_passes_lets_all_of_it_through(self):
         came, counted = self.flooded("pass-packet")
-        self.assertGreaterEqual(counted["received"], FLOOD)
-        self.assertEqual(came + counted["dropped"], FLOOD)
+        self.assertGreaterEqual(came + counted["dropped"], counted["received"] - OTHERS)
         self.assertLess(counted["dropped"], FLOOD // 20, "only what a full queue cannot hold")
 
     def test_the_policy_that_drops_lets_through_what_the_table_holds(self):
         came, counted = self.flooded("drop-packet")
         self.assertLess(came, FLOW_MEMORY / 64)
         self.assertGreater(came, 100)
-        self.assertGreaterEqual(counted["dropped"], FLOOD - came - 10)
+        self.assertGreaterEqual(counted["dropped"], counted["received"] - came - OTHERS)
 
 
 class Disk(case.Case):
@@ -192,8 +195,10 @@ class Reload(case.Case):
                 self.network.outside.listen(OUTSIDE, 0, socket.SOCK_DGRAM) as here:
             for w in (words, b"end"):
                 here.sendto(w, (WEB_SERVER, 5000))
-            first = there.recv(100)
-        return first == words
+            got = []
+            while b"end" not in got:
+                got.append(there.recv(100))
+        return words in got
 
     def test_reloads_under_load_lose_nothing_and_let_nothing_through(self):
         self.assertTrue(self.passes(b"rotbart"))
