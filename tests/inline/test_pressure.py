@@ -146,7 +146,9 @@ class Reload(case.Case):
 
     def setUp(self):
         self.rules = self.file("test.rules", RULES)
-        self.sensor = self.new_sensor(rules=self.rules, options=TYPES + [("records.drop-flows", "start")]).start()
+        self.sensor = self.new_sensor(rules=self.rules, options=TYPES + [("records.drop-flows", "start")])
+        self.addCleanup(self.sensor.close)
+        self.sensor.start()
         self.network.wait_path()
 
     def reload(self, text):
