@@ -8,6 +8,9 @@
 
 #include "config.h"
 
+/* Where ctl looks when nobody says where. */
+#define CONTROL_SOCKET "/run/sekisho/control.sock"
+
 enum exit_code {
 	EXIT_FINE = 0,
 	EXIT_INPUT = 1, /* something is wrong with what was read: rules, captures, configuration */
@@ -52,5 +55,6 @@ int common_config_why(const struct common_args *args, struct config *config, cha
 void common_free(struct common_args *args);
 
 int cmd_run(int argc, char **argv);
+int cmd_ctl(int argc, char **argv);
 int cmd_replay(int argc, char **argv);
 int cmd_check(int argc, char **argv);

@@ -55,12 +55,15 @@ int config_init(struct config *config, bool inline_mode)
 	/* as long as a silent session is remembered */
 	config->live.pick_up_ns = config->flow.tcp.established_ns;
 	config->live.cpus = strdup("");
+	config->live.control_socket = strdup("");
+	config->live.metrics_listen = strdup("");
 	config->live.user = strdup("");
 	config->live.pid_file = strdup("");
 	config->live.seccomp = SECCOMP_REFUSE;
 	config->live.dpdk_eal = strdup("");
 	if (!config->records.filename || !config->records.sensor_name || !config->cache_dir || !config->live.cpus ||
-	    !config->live.user || !config->live.pid_file || !config->live.dpdk_eal ||
+	    !config->live.control_socket || !config->live.metrics_listen || !config->live.user ||
+	    !config->live.pid_file || !config->live.dpdk_eal ||
 	    string_list_add(&config->live.nfq_chains, "FORWARD") != 0)
 		return -ENOMEM;
 	if (string_list_add(&config->records.types, default_types[0]) != 0 ||

@@ -78,11 +78,12 @@ struct live_config {
 	char *dpdk_eal;
 	uint32_t workers; /* 0: as many as there are processors in `cpus`, or online */
 	uint64_t pick_up_ns;
-	int overload_policy; /* enum overload_policy */
-	char *user;	     /* to become once the devices are open; "": stay */
-	int seccomp;	     /* enum seccomp_mode */
-	char *pid_file;	     /* "": none */
-	char *cpus;	     /* "1-3,5": worker n is pinned to the n-th; "": all that this process may use */
+	char *control_socket, *metrics_listen; /* "": none */
+	int overload_policy;		       /* enum overload_policy */
+	char *user;			       /* to become once the devices are open; "": stay */
+	int seccomp;			       /* enum seccomp_mode */
+	char *pid_file;			       /* "": none */
+	char *cpus; /* "1-3,5": worker n is pinned to the n-th; "": all that this process may use */
 };
 
 /* enum exception_policy, or this: what the mode suggests (drop the flow inline, ignore when passive). */

@@ -182,11 +182,9 @@ bool daemon_account(struct daemon *d, struct account *account, unsigned *late)
 	return whole;
 }
 
-static bool write_stats(struct daemon *d)
+/* Where everything stands, with what only a running sensor can tell. */
+static struct stats_live look(struct daemon *d, struct account *account)
 {
-	struct account *account = malloc(sizeof(*account));
-	if (!account)
-		return true;
 	struct stats_live live = {
 		.account = account,
 		.workers = d->lanes.count,
@@ -196,6 +194,21 @@ static bool write_stats(struct daemon *d)
 		.reloads_refused = d->reload.refused,
 	};
 	live.balanced = daemon_account(d, account, &live.late);
+	return live;
+}
+
+void daemon_put_stats(struct daemon *d, struct account *account, struct json *json)
+{
+	const struct stats_live live = look(d, account);
+	stats_put(json, (now_ns() - d->started_ns) / SECOND_NS, &account->counters, &d->edition->rules.counts, &live);
+}
+
+static bool write_stats(struct daemon *d)
+{
+	struct account *account = malloc(sizeof(*account));
+	if (!account)
+		return true;
+	const struct stats_live live = look(d, account);
 	record_stats(d->records, wall_ns(), (now_ns() - d->started_ns) / SECOND_NS, &account->counters,
 		     &d->edition->rules.counts, &live);
 	if (!live.balanced)
@@ -212,7 +225,7 @@ static void record_text(struct daemon *d, const char *event, const char *text)
 	if (!j)
 		return;
 	if (text[0])
-		json_string(j, "text", text);
+		jw_string(j, "text", text);
 	record_sensor_end(d->records);
 }
 
@@ -280,7 +293,7 @@ static int regain_port(struct daemon *d)
 	notify("STATUS=%s, %u workers", d->device->about, d->lanes.count);
 	struct json *j = record_sensor_begin(d->records, "port_regained");
 	if (j) {
-		json_number(j, "seconds", seconds);
+		jw_number(j, "seconds", seconds);
 		record_sensor_end(d->records);
 	}
 	return start_lanes(d);
@@ -324,12 +337,12 @@ static void tell_reload(struct daemon *d)
 	const struct reload_result *result = &d->reload.result;
 	struct json *j = record_sensor_begin(d->records, result->good ? "reload" : "reload_refused");
 	if (j) {
-		json_uint(j, "edition", d->edition->number);
-		json_number(j, "seconds", result->seconds);
+		jw_uint(j, "edition", d->edition->number);
+		jw_number(j, "seconds", result->seconds);
 		if (result->good)
-			json_uint(j, "rules_loaded", result->rules.loaded);
+			jw_uint(j, "rules_loaded", result->rules.loaded);
 		if (result->text[0])
-			json_string(j, result->good ? "needs_restart" : "reason", result->text);
+			jw_string(j, result->good ? "needs_restart" : "reason", result->text);
 		record_sensor_end(d->records);
 	}
 	if (!result->good)

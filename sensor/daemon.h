@@ -67,6 +67,8 @@ void daemon_reopen(struct daemon *daemon);
 void daemon_end(struct daemon *daemon);
 /* Where everything stands; whether all packets add up. *late counts the workers that did not answer. */
 bool daemon_account(struct daemon *daemon, struct account *account, unsigned *late);
+/* The same as the members of a stats record. */
+void daemon_put_stats(struct daemon *daemon, struct account *account, struct json *json);
 
 /* Ends all threads and flows, writes the last account. False when something did not add up. */
 bool daemon_stop(struct daemon *daemon);

@@ -25,25 +25,25 @@ void eve_verdict(struct records *records, const struct packet *pkt, const struct
 	const char *action = judgement->inline_mode && pkt->verdict == VERDICT_DROP ? "drop"
 			     : judgement->pass && judgement->reject == REJECT_NONE  ? "pass"
 										    : "alert";
-	json_object(j, "verdict");
-	json_string(j, "action", action);
+	jw_object(j, "verdict");
+	jw_string(j, "action", action);
 	if (judgement->reject != REJECT_NONE) {
-		json_string(j, "reject_target", targets[judgement->reject]);
-		json_array(j, "reject");
+		jw_string(j, "reject_target", targets[judgement->reject]);
+		jw_array(j, "reject");
 		if (reject_action_name(pkt))
-			json_string(j, NULL, reject_action_name(pkt));
-		json_close(j);
+			jw_string(j, NULL, reject_action_name(pkt));
+		jw_close(j);
 	}
-	json_close(j);
+	jw_close(j);
 }
 
 static void put_endpoint(struct json *j, const char *name, const struct packet *pkt, bool source)
 {
-	json_object(j, name);
+	jw_object(j, name);
 	eve_address(j, "ip", source ? &pkt->src : &pkt->dst, pkt->family);
 	if (eve_has_ports(pkt->proto))
-		json_uint(j, "port", source ? pkt->sport : pkt->dport);
-	json_close(j);
+		jw_uint(j, "port", source ? pkt->sport : pkt->dport);
+	jw_close(j);
 }
 
 /* "metadata": each key once, with all its values in the rule's order. */
@@ -51,7 +51,7 @@ static void put_rule_metadata(struct json *j, const struct sigs_info *info)
 {
 	if (info->metadata_count == 0)
 		return;
-	json_object(j, "metadata");
+	jw_object(j, "metadata");
 	for (unsigned i = 0; i < info->metadata_count; i++) {
 		const char *key = info->metadata[i].key;
 		bool seen = false;
@@ -59,13 +59,13 @@ static void put_rule_metadata(struct json *j, const struct sigs_info *info)
 			seen = strcmp(info->metadata[k].key, key) == 0;
 		if (seen)
 			continue;
-		json_array(j, key);
+		jw_array(j, key);
 		for (unsigned k = i; k < info->metadata_count; k++)
 			if (strcmp(info->metadata[k].key, key) == 0)
-				json_string(j, NULL, info->metadata[k].value ? info->metadata[k].value : "");
-		json_close(j);
+				jw_string(j, NULL, info->metadata[k].value ? info->metadata[k].value : "");
+		jw_close(j);
 	}
-	json_close(j);
+	jw_close(j);
 }
 
 static bool is_blocked(const struct packet *pkt, const struct sigs_match *match, const struct judgement *judgement)
@@ -83,28 +83,28 @@ void eve_alert_object(struct records *records, const struct packet *pkt, const s
 	struct json *j = &records->json;
 	const struct sigs_info *info = match->info;
 	if (match->has_tx)
-		json_uint(j, "tx_id", match->tx_id);
-	json_object(j, "alert");
-	json_string(j, "action", is_blocked(pkt, match, judgement) ? "blocked" : "allowed");
-	json_uint(j, "gid", info->gid);
-	json_uint(j, "signature_id", info->sid);
-	json_uint(j, "rev", info->rev);
-	json_string(j, "signature", info->msg ? info->msg : "");
-	json_string(j, "category", info->category ? info->category : "");
-	json_uint(j, "severity", info->priority);
+		jw_uint(j, "tx_id", match->tx_id);
+	jw_object(j, "alert");
+	jw_string(j, "action", is_blocked(pkt, match, judgement) ? "blocked" : "allowed");
+	jw_uint(j, "gid", info->gid);
+	jw_uint(j, "signature_id", info->sid);
+	jw_uint(j, "rev", info->rev);
+	jw_string(j, "signature", info->msg ? info->msg : "");
+	jw_string(j, "category", info->category ? info->category : "");
+	jw_uint(j, "severity", info->priority);
 	if (info->target && pkt->family) {
 		put_endpoint(j, "source", pkt, info->target == 2);
 		put_endpoint(j, "target", pkt, info->target == 1);
 	}
 	if (whole && records->config->records.references && info->reference_count > 0) {
-		json_array(j, "references");
+		jw_array(j, "references");
 		for (unsigned i = 0; i < info->reference_count; i++)
-			json_string(j, NULL, info->references[i]);
-		json_close(j);
+			jw_string(j, NULL, info->references[i]);
+		jw_close(j);
 	}
 	if (whole)
 		put_rule_metadata(j, info);
-	json_close(j);
+	jw_close(j);
 }
 
 /* Our own object: what the SOC's triage weighs. */
@@ -119,18 +119,18 @@ static void put_jsig(struct json *j, const struct packet *pkt, const struct sigs
 	const struct sigs_info *info = match->info;
 	const char *slash = info->file ? strrchr(info->file, '/') : NULL;
 	bool dropped = judgement->inline_mode && pkt->verdict == VERDICT_DROP;
-	json_object(j, "jsig");
-	json_string(j, "outcome", outcomes[info->outcome]);
+	jw_object(j, "jsig");
+	jw_string(j, "outcome", outcomes[info->outcome]);
 	if (info->severity)
-		json_string(j, "severity", info->severity);
+		jw_string(j, "severity", info->severity);
 	if (info->direction)
-		json_string(j, "direction", info->direction);
-	json_string(j, "verdict", dropped ? "drop" : pkt->verdict == VERDICT_REPLACE ? "replace" : "forward");
+		jw_string(j, "direction", info->direction);
+	jw_string(j, "verdict", dropped ? "drop" : pkt->verdict == VERDICT_REPLACE ? "replace" : "forward");
 	if (dropped)
-		json_string(j, "reason", drop_reason_name(pkt->drop_reason));
+		jw_string(j, "reason", drop_reason_name(pkt->drop_reason));
 	if (info->file)
-		json_string(j, "pack", slash ? slash + 1 : info->file);
-	json_close(j);
+		jw_string(j, "pack", slash ? slash + 1 : info->file);
+	jw_close(j);
 }
 
 static void put_tunnel(struct records *records, const struct packet *pkt)
@@ -139,33 +139,33 @@ static void put_tunnel(struct records *records, const struct packet *pkt)
 	const struct packet *root = pkt->root;
 	if (pkt->depth == 0 || !root || root == pkt || root->family == 0)
 		return;
-	json_object(j, "tunnel");
+	jw_object(j, "tunnel");
 	eve_address(j, "src_ip", &root->src, root->family);
-	json_uint(j, "src_port", root->sport);
+	jw_uint(j, "src_port", root->sport);
 	eve_address(j, "dest_ip", &root->dst, root->family);
-	json_uint(j, "dest_port", root->dport);
+	jw_uint(j, "dest_port", root->dport);
 	eve_proto(j, "proto", root->proto);
-	json_uint(j, "depth", pkt->depth);
+	jw_uint(j, "depth", pkt->depth);
 	if (root->number)
-		json_uint(j, "pcap_cnt", root->number);
-	json_string(j, "pkt_src", "wire/pcap");
-	json_close(j);
+		jw_uint(j, "pcap_cnt", root->number);
+	jw_string(j, "pkt_src", "wire/pcap");
+	jw_close(j);
 }
 
 static void put_flow(struct records *records, const struct packet *pkt)
 {
 	struct json *j = &records->json;
 	bool turn = pkt->dir == TO_CLIENT;
-	json_string(j, "direction", turn ? "to_client" : "to_server");
-	json_object(j, "flow");
+	jw_string(j, "direction", turn ? "to_client" : "to_server");
+	jw_object(j, "flow");
 	eve_flow_counts(records, pkt->flow);
 	eve_address(j, "src_ip", turn ? &pkt->dst : &pkt->src, pkt->family);
 	eve_address(j, "dest_ip", turn ? &pkt->src : &pkt->dst, pkt->family);
 	if (eve_has_ports(pkt->proto)) {
-		json_uint(j, "src_port", turn ? pkt->dport : pkt->sport);
-		json_uint(j, "dest_port", turn ? pkt->sport : pkt->dport);
+		jw_uint(j, "src_port", turn ? pkt->dport : pkt->sport);
+		jw_uint(j, "dest_port", turn ? pkt->sport : pkt->dport);
 	}
-	json_close(j);
+	jw_close(j);
 }
 
 /* --- payload and packet --------------------------------------------------------------------------------------------- */
@@ -218,11 +218,11 @@ static void put_payload(struct records *records, const struct packet *pkt, const
 	}
 	if (!stream || len > 0) {
 		if (config->payload)
-			json_base64(j, "payload", data, len);
+			jw_base64(j, "payload", data, len);
 		if (config->payload_printable)
-			json_printable(j, "payload_printable", data, len);
+			jw_printable(j, "payload_printable", data, len);
 	}
-	json_uint(j, "stream", stream);
+	jw_uint(j, "stream", stream);
 }
 
 static void put_packet(struct records *records, const struct packet *pkt)
@@ -234,13 +234,13 @@ static void put_packet(struct records *records, const struct packet *pkt)
 	bool raw = pkt->depth > 0 && pkt->l3 >= pkt->data && pkt->l3 < pkt->data + pkt->len;
 	int link_type = raw ? DLT_RAW : pkt->link_type;
 	const uint8_t *data = raw ? pkt->l3 : pkt->data;
-	json_base64(j, "packet", data, (size_t)(pkt->data + pkt->len - data));
-	json_object(j, "packet_info");
-	json_uint(j, "linktype", (uint64_t)link_type);
+	jw_base64(j, "packet", data, (size_t)(pkt->data + pkt->len - data));
+	jw_object(j, "packet_info");
+	jw_uint(j, "linktype", (uint64_t)link_type);
 	const char *name = pcap_datalink_val_to_name(link_type);
 	if (name)
-		json_string(j, "linktype_name", name);
-	json_close(j);
+		jw_string(j, "linktype_name", name);
+	jw_close(j);
 }
 
 static void put_files(struct records *records, const struct packet *pkt, const struct sigs_match *match)
@@ -251,14 +251,14 @@ static void put_files(struct records *records, const struct packet *pkt, const s
 		if (f->dir != pkt->dir)
 			continue;
 		if (!open)
-			json_array(j, "files");
+			jw_array(j, "files");
 		open = true;
-		json_object(j, NULL);
+		jw_object(j, NULL);
 		eve_file(records, f, match->tx_id);
-		json_close(j);
+		jw_close(j);
 	}
 	if (open)
-		json_close(j);
+		jw_close(j);
 }
 
 static void put_alert(struct records *records, const struct packet *pkt, const struct sigs_match *match,
@@ -309,44 +309,44 @@ void record_alerts(struct records *records, const struct packet *pkt, const stru
 static void put_drop_tcp(struct json *j, const struct packet *pkt)
 {
 	const struct packet_tcp *tcp = &pkt->tcp;
-	json_uint(j, "tcpseq", tcp->seq);
-	json_uint(j, "tcpack", tcp->ack);
-	json_uint(j, "tcpwin", tcp->window);
-	json_bool(j, "syn", tcp->flags & 0x02);
-	json_bool(j, "ack", tcp->flags & 0x10);
-	json_bool(j, "psh", tcp->flags & 0x08);
-	json_bool(j, "rst", tcp->flags & 0x04);
-	json_bool(j, "urg", tcp->flags & 0x20);
-	json_bool(j, "fin", tcp->flags & 0x01);
-	json_uint(j, "tcpres", pkt->l4[12] & 0x0f);
-	json_uint(j, "tcpurgp", tcp->urgent);
+	jw_uint(j, "tcpseq", tcp->seq);
+	jw_uint(j, "tcpack", tcp->ack);
+	jw_uint(j, "tcpwin", tcp->window);
+	jw_bool(j, "syn", tcp->flags & 0x02);
+	jw_bool(j, "ack", tcp->flags & 0x10);
+	jw_bool(j, "psh", tcp->flags & 0x08);
+	jw_bool(j, "rst", tcp->flags & 0x04);
+	jw_bool(j, "urg", tcp->flags & 0x20);
+	jw_bool(j, "fin", tcp->flags & 0x01);
+	jw_uint(j, "tcpres", pkt->l4[12] & 0x0f);
+	jw_uint(j, "tcpurgp", tcp->urgent);
 }
 
 static void put_drop_object(struct records *records, const struct packet *pkt)
 {
 	struct json *j = &records->json;
-	json_object(j, "drop");
+	jw_object(j, "drop");
 	if (pkt->family == 4 && pkt->l3) {
-		json_uint(j, "len", load_be16(pkt->l3 + 2));
-		json_uint(j, "tos", pkt->tos);
-		json_uint(j, "ttl", pkt->ttl);
-		json_uint(j, "ipid", pkt->ip_id);
+		jw_uint(j, "len", load_be16(pkt->l3 + 2));
+		jw_uint(j, "tos", pkt->tos);
+		jw_uint(j, "ttl", pkt->ttl);
+		jw_uint(j, "ipid", pkt->ip_id);
 	} else if (pkt->family == 6 && pkt->l3) {
-		json_uint(j, "len", load_be16(pkt->l3 + 4));
-		json_uint(j, "tc", pkt->tos);
-		json_uint(j, "hoplimit", pkt->ttl);
-		json_uint(j, "flowlbl", load_be32(pkt->l3) & 0xfffff);
+		jw_uint(j, "len", load_be16(pkt->l3 + 4));
+		jw_uint(j, "tc", pkt->tos);
+		jw_uint(j, "hoplimit", pkt->ttl);
+		jw_uint(j, "flowlbl", load_be32(pkt->l3) & 0xfffff);
 	}
 	if (pkt->l4 && pkt->proto == IPPROTO_TCP) {
 		put_drop_tcp(j, pkt);
 	} else if (pkt->l4 && pkt->proto == IPPROTO_UDP) {
-		json_uint(j, "udplen", load_be16(pkt->l4 + 4));
+		jw_uint(j, "udplen", load_be16(pkt->l4 + 4));
 	} else if (pkt->l4 && pkt->proto == IPPROTO_ICMP) {
-		json_uint(j, "icmp_id", pkt->icmp.id);
-		json_uint(j, "icmp_seq", pkt->icmp.seq);
+		jw_uint(j, "icmp_id", pkt->icmp.id);
+		jw_uint(j, "icmp_seq", pkt->icmp.seq);
 	}
-	json_string(j, "reason", drop_reason_name(pkt->drop_reason));
-	json_close(j);
+	jw_string(j, "reason", drop_reason_name(pkt->drop_reason));
+	jw_close(j);
 }
 
 /* Whether a dropped flow has shown this direction's first drop already; remembers that it has now. */
@@ -371,7 +371,7 @@ void record_drop(struct records *records, const struct packet *pkt, const struct
 		return;
 	eve_begin(records, pkt, "drop", SIDE_PACKET);
 	if (pkt->flow)
-		json_string(&records->json, "direction", pkt->dir == TO_SERVER ? "to_server" : "to_client");
+		jw_string(&records->json, "direction", pkt->dir == TO_SERVER ? "to_server" : "to_client");
 	put_drop_object(records, pkt);
 	if (config->verdict)
 		eve_verdict(records, pkt, judgement);

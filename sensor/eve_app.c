@@ -11,12 +11,12 @@ void eve_tx_fields(struct records *records, const struct flow *flow, const struc
 	const struct app_proto *proto = app_proto_of(flow);
 	if (!proto || !proto->record_type || !proto->fields)
 		return;
-	json_object(&records->json, proto->record_type);
+	jw_object(&records->json, proto->record_type);
 	if (alert && proto->alert_fields)
 		proto->alert_fields(flow->app, tx, &records->sink.sink);
 	else
 		proto->fields(flow->app, tx, &records->sink.sink);
-	json_close(&records->json);
+	jw_close(&records->json);
 }
 
 void eve_file(struct records *records, const struct app_file *file, uint64_t tx_id)
@@ -26,23 +26,23 @@ void eve_file(struct records *records, const struct app_file *file, uint64_t tx_
 					     [APP_FILE_TRUNCATED] = "TRUNCATED",
 					     [APP_FILE_ERROR] = "ERROR"};
 	struct json *j = &records->json;
-	json_text(j, "filename", file->name);
+	jw_text(j, "filename", file->name);
 	if (file->magic.len > 0)
-		json_text(j, "magic", file->magic);
-	json_bool(j, "gaps", file->gaps);
-	json_string(j, "state", states[file->state]);
+		jw_text(j, "magic", file->magic);
+	jw_bool(j, "gaps", file->gaps);
+	jw_string(j, "state", states[file->state]);
 	if (file->hashed && file->state == APP_FILE_CLOSED) {
-		json_hex(j, "md5", file->md5, sizeof(file->md5));
-		json_hex(j, "sha1", file->sha1, sizeof(file->sha1));
-		json_hex(j, "sha256", file->sha256, sizeof(file->sha256));
+		jw_hex(j, "md5", file->md5, sizeof(file->md5));
+		jw_hex(j, "sha1", file->sha1, sizeof(file->sha1));
+		jw_hex(j, "sha256", file->sha256, sizeof(file->sha256));
 	}
-	json_bool(j, "stored", false);
-	json_uint(j, "size", file->size);
+	jw_bool(j, "stored", false);
+	jw_uint(j, "size", file->size);
 	if (file->has_range) {
-		json_uint(j, "start", file->range_start);
-		json_uint(j, "end", file->range_end);
+		jw_uint(j, "start", file->range_start);
+		jw_uint(j, "end", file->range_end);
 	}
-	json_uint(j, "tx_id", tx_id);
+	jw_uint(j, "tx_id", tx_id);
 }
 
 static void put_file_record(struct records *records, const struct packet *pkt, const struct app_tx *tx,
@@ -51,9 +51,9 @@ static void put_file_record(struct records *records, const struct packet *pkt, c
 	eve_begin(records, pkt, "fileinfo", file->dir == TO_SERVER ? SIDE_TO_SERVER : SIDE_TO_CLIENT);
 	eve_tx_fields(records, pkt->flow, tx, false);
 	eve_app_proto(records, pkt->flow);
-	json_object(&records->json, "fileinfo");
+	jw_object(&records->json, "fileinfo");
 	eve_file(records, file, tx->id);
-	json_close(&records->json);
+	jw_close(&records->json);
 	eve_end(records);
 }
 
@@ -76,14 +76,14 @@ static void put_app_anomaly(struct records *records, const struct packet *pkt, c
 	struct json *j = &records->json;
 	eve_begin(records, pkt, "anomaly", SIDE_PACKET);
 	if (tx)
-		json_uint(j, "tx_id", tx->id);
-	json_object(j, "anomaly");
+		jw_uint(j, "tx_id", tx->id);
+	jw_object(j, "anomaly");
 	if (proto)
-		json_string(j, "app_proto", proto->name);
-	json_string(j, "type", "applayer");
-	json_string(j, "event", event);
-	json_string(j, "layer", layer);
-	json_close(j);
+		jw_string(j, "app_proto", proto->name);
+	jw_string(j, "type", "applayer");
+	jw_string(j, "event", event);
+	jw_string(j, "layer", layer);
+	jw_close(j);
 	eve_end(records);
 }
 
@@ -109,7 +109,7 @@ static void put_tx_record(struct records *records, const struct packet *pkt, con
 			  const struct app_tx *tx)
 {
 	eve_begin(records, pkt, proto->record_type, SIDE_TO_SERVER);
-	json_uint(&records->json, "tx_id", tx->id);
+	jw_uint(&records->json, "tx_id", tx->id);
 	eve_tx_fields(records, pkt->flow, tx, false);
 	eve_app_proto(records, pkt->flow);
 	eve_end(records);
@@ -153,10 +153,10 @@ static void put_anomaly(struct records *records, const struct packet *pkt, enum 
 	if (!records->anomaly[class == EVENT_CLASS_DECODE ? ANOMALY_DECODE : ANOMALY_STREAM])
 		return;
 	eve_begin(records, pkt, "anomaly", SIDE_PACKET);
-	json_object(j, "anomaly");
-	json_string(j, "type", types[class]);
-	json_string(j, "event", event_name(event));
-	json_close(j);
+	jw_object(j, "anomaly");
+	jw_string(j, "type", types[class]);
+	jw_string(j, "event", event_name(event));
+	jw_close(j);
 	eve_end(records);
 }
 

@@ -21,6 +21,10 @@ struct stats_live {
 void record_stats(struct records *records, uint64_t now_ns, uint64_t uptime_s, const struct counters *counters,
 		  const struct sigs_counts *rules, const struct stats_live *live);
 
+/* The members of a stats record, into an object that is open. */
+void stats_put(struct json *json, uint64_t uptime_s, const struct counters *counters, const struct sigs_counts *rules,
+	       const struct stats_live *live);
+
 /* Something befell the sensor itself: an anomaly of type "sensor". Returns the writer, with the jsig object open for fields;
  * record_sensor_end must follow. NULL, and nothing is due, when anomalies are not written. */
 struct json *record_sensor_begin(struct records *records, const char *event);

@@ -6,13 +6,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-int json_init(struct json *json, size_t cap)
+int jw_init(struct json *json, size_t cap)
 {
 	*json = (struct json){.buf = malloc(cap), .cap = cap};
 	return json->buf ? 0 : -ENOMEM;
 }
 
-void json_free(struct json *json)
+void jw_free(struct json *json)
 {
 	free(json->buf);
 	json->buf = NULL;
@@ -66,7 +66,7 @@ static void open_level(struct json *j, const char *name, bool array)
 	j->is_array = array ? j->is_array | bit : j->is_array & ~bit;
 }
 
-void json_begin(struct json *json)
+void jw_begin(struct json *json)
 {
 	json->len = 0;
 	json->depth = 0;
@@ -76,25 +76,25 @@ void json_begin(struct json *json)
 	put_char(json, '{');
 }
 
-bool json_end(struct json *json)
+bool jw_end(struct json *json)
 {
 	while (json->depth > 0)
-		json_close(json);
+		jw_close(json);
 	put(json, "}\n", 2);
 	return !json->overflow;
 }
 
-void json_object(struct json *json, const char *name)
+void jw_object(struct json *json, const char *name)
 {
 	open_level(json, name, false);
 }
 
-void json_array(struct json *json, const char *name)
+void jw_array(struct json *json, const char *name)
 {
 	open_level(json, name, true);
 }
 
-void json_close(struct json *json)
+void jw_close(struct json *json)
 {
 	if (json->depth == 0)
 		return;
@@ -200,7 +200,7 @@ static size_t text_cut(const uint8_t *s, size_t n)
 	return cut;
 }
 
-void json_text(struct json *json, const char *name, struct bytes value)
+void jw_text(struct json *json, const char *name, struct bytes value)
 {
 	before_value(json, name);
 	put_char(json, '"');
@@ -214,9 +214,9 @@ void json_text(struct json *json, const char *name, struct bytes value)
 	put_char(json, '"');
 }
 
-void json_string(struct json *json, const char *name, const char *value)
+void jw_string(struct json *json, const char *name, const char *value)
 {
-	json_text(json, name, (struct bytes){.data = (const uint8_t *)value, .len = strlen(value)});
+	jw_text(json, name, (struct bytes){.data = (const uint8_t *)value, .len = strlen(value)});
 }
 
 static void put_decimal(struct json *j, uint64_t value)
@@ -230,13 +230,13 @@ static void put_decimal(struct json *j, uint64_t value)
 	put(j, digits + at, sizeof(digits) - at);
 }
 
-void json_uint(struct json *json, const char *name, uint64_t value)
+void jw_uint(struct json *json, const char *name, uint64_t value)
 {
 	before_value(json, name);
 	put_decimal(json, value);
 }
 
-void json_int(struct json *json, const char *name, int64_t value)
+void jw_int(struct json *json, const char *name, int64_t value)
 {
 	before_value(json, name);
 	if (value < 0)
@@ -244,13 +244,13 @@ void json_int(struct json *json, const char *name, int64_t value)
 	put_decimal(json, value < 0 ? 0 - (uint64_t)value : (uint64_t)value);
 }
 
-void json_bool(struct json *json, const char *name, bool value)
+void jw_bool(struct json *json, const char *name, bool value)
 {
 	before_value(json, name);
 	put(json, value ? "true" : "false", value ? 4 : 5);
 }
 
-void json_number(struct json *json, const char *name, double value)
+void jw_number(struct json *json, const char *name, double value)
 {
 	char text[64];
 	int n = snprintf(text, sizeof(text), "%.6f", value);
@@ -262,7 +262,7 @@ void json_number(struct json *json, const char *name, double value)
 		put(json, text, (size_t)n);
 }
 
-void json_hex(struct json *json, const char *name, const uint8_t *data, size_t len)
+void jw_hex(struct json *json, const char *name, const uint8_t *data, size_t len)
 {
 	before_value(json, name);
 	put_char(json, '"');
@@ -273,7 +273,7 @@ void json_hex(struct json *json, const char *name, const uint8_t *data, size_t l
 	put_char(json, '"');
 }
 
-void json_base64(struct json *json, const char *name, const uint8_t *data, size_t len)
+void jw_base64(struct json *json, const char *name, const uint8_t *data, size_t len)
 {
 	static const char set[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 	before_value(json, name);
@@ -289,7 +289,7 @@ void json_base64(struct json *json, const char *name, const uint8_t *data, size_
 	put_char(json, '"');
 }
 
-void json_printable(struct json *json, const char *name, const uint8_t *data, size_t len)
+void jw_printable(struct json *json, const char *name, const uint8_t *data, size_t len)
 {
 	before_value(json, name);
 	put_char(json, '"');
@@ -329,7 +329,7 @@ static struct date date_of(uint64_t days)
 			     .day = day - (153 * month + 2) / 5 + 1};
 }
 
-void json_time(struct json *json, const char *name, uint64_t ts_ns)
+void jw_time(struct json *json, const char *name, uint64_t ts_ns)
 {
 	uint64_t seconds = ts_ns / 1000000000u;
 	uint32_t of_day = (uint32_t)(seconds % 86400);
@@ -357,35 +357,35 @@ static struct json *sink_json(struct field_sink *sink)
 
 static void sink_object(struct field_sink *sink, const char *name)
 {
-	json_object(sink_json(sink), name);
+	jw_object(sink_json(sink), name);
 }
 
 static void sink_array(struct field_sink *sink, const char *name)
 {
-	json_array(sink_json(sink), name);
+	jw_array(sink_json(sink), name);
 }
 
 static void sink_close(struct field_sink *sink)
 {
-	json_close(sink_json(sink));
+	jw_close(sink_json(sink));
 }
 
 static void sink_text(struct field_sink *sink, const char *name, struct bytes value)
 {
-	json_text(sink_json(sink), name, value);
+	jw_text(sink_json(sink), name, value);
 }
 
 static void sink_number(struct field_sink *sink, const char *name, int64_t value)
 {
-	json_int(sink_json(sink), name, value);
+	jw_int(sink_json(sink), name, value);
 }
 
 static void sink_boolean(struct field_sink *sink, const char *name, bool value)
 {
-	json_bool(sink_json(sink), name, value);
+	jw_bool(sink_json(sink), name, value);
 }
 
-void json_sink_init(struct json_sink *sink, struct json *json)
+void jw_sink_init(struct json_sink *sink, struct json *json)
 {
 	*sink = (struct json_sink){
 		.sink = {.object = sink_object,

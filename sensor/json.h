@@ -2,7 +2,7 @@
 #pragma once
 
 /*
- * Appends one JSON object at a time to a fixed buffer: no allocation after json_init, commas and closing brackets kept by
+ * Appends one JSON object at a time to a fixed buffer: no allocation after jw_init, commas and closing brackets kept by
  * the writer, any bytes accepted as text. What does not fit sets `overflow`, and the record must then not be written.
  *
  * Inside an object values have names; inside an array the name is NULL. One thread.
@@ -30,36 +30,36 @@ struct json {
 };
 
 /* 0 or -ENOMEM. json_free frees the buffer. */
-int json_init(struct json *json, size_t cap);
-void json_free(struct json *json);
+int jw_init(struct json *json, size_t cap);
+void jw_free(struct json *json);
 
 /* Starts a record: "{". */
-void json_begin(struct json *json);
+void jw_begin(struct json *json);
 /* Ends it: closes all that is open and adds a newline. False when it did not fit. */
-bool json_end(struct json *json);
+bool jw_end(struct json *json);
 
-void json_object(struct json *json, const char *name);
-void json_array(struct json *json, const char *name);
-void json_close(struct json *json);
+void jw_object(struct json *json, const char *name);
+void jw_array(struct json *json, const char *name);
+void jw_close(struct json *json);
 
 /* Valid UTF-8 is written as it is; of other bytes each that is not printable ASCII becomes \xHH (a backslash in the value). */
-void json_text(struct json *json, const char *name, struct bytes value);
-void json_string(struct json *json, const char *name, const char *value);
-void json_uint(struct json *json, const char *name, uint64_t value);
-void json_int(struct json *json, const char *name, int64_t value);
-void json_bool(struct json *json, const char *name, bool value);
+void jw_text(struct json *json, const char *name, struct bytes value);
+void jw_string(struct json *json, const char *name, const char *value);
+void jw_uint(struct json *json, const char *name, uint64_t value);
+void jw_int(struct json *json, const char *name, int64_t value);
+void jw_bool(struct json *json, const char *name, bool value);
 /* A number that has a fraction, with at most six digits after the point. */
-void json_number(struct json *json, const char *name, double value);
-void json_hex(struct json *json, const char *name, const uint8_t *data, size_t len);
-void json_base64(struct json *json, const char *name, const uint8_t *data, size_t len);
+void jw_number(struct json *json, const char *name, double value);
+void jw_hex(struct json *json, const char *name, const uint8_t *data, size_t len);
+void jw_base64(struct json *json, const char *name, const uint8_t *data, size_t len);
 /* One character a byte: line ends and printable ASCII as they are, a dot for the rest. */
-void json_printable(struct json *json, const char *name, const uint8_t *data, size_t len);
+void jw_printable(struct json *json, const char *name, const uint8_t *data, size_t len);
 /* "2026-11-23T10:00:00.123456+0000", in UTC. */
-void json_time(struct json *json, const char *name, uint64_t ts_ns);
+void jw_time(struct json *json, const char *name, uint64_t ts_ns);
 
 /* The sink through which layers below write fields; the first member may be cast back. */
 struct json_sink {
 	struct field_sink sink;
 	struct json *json;
 };
-void json_sink_init(struct json_sink *sink, struct json *json);
+void jw_sink_init(struct json_sink *sink, struct json *json);

@@ -19,6 +19,7 @@ static const struct subcommand {
 } subcommands[] = {
 	{"run", cmd_run, "stand in the wire: judge, forward and drop"},
 	{"replay", cmd_replay, "judge captures: alerts and verdicts as if they had passed the wire"},
+	{"ctl", cmd_ctl, "ask a running sensor, reload its rules, end it"},
 	{"check", cmd_check, "say every error of a configuration and its rules"},
 	{"version", cmd_version, "show the version, the protocols that are parsed and the backends that are built"},
 	{"help", cmd_help, "show this, the help of a command, or all options (help config)"},

@@ -280,6 +280,10 @@ const struct config_option config_options[] = {
 	 "ends the sensor"},
 	{"pid-file", OPTION_STRING, AT(live.pid_file), 0, 0, NULL, NULL,
 	 "run: file with the process's number; \"\" is none"},
+	{"control.socket", OPTION_STRING, AT(live.control_socket), 0, 0, NULL, NULL,
+	 "run: socket that sekisho ctl asks by; \"\" is none"},
+	{"metrics.listen", OPTION_STRING, AT(live.metrics_listen), 0, 0, NULL, NULL,
+	 "run: address and port that Prometheus reads the counters at, as 127.0.0.1:9150; \"\" is none"},
 	{"overload.policy", OPTION_CHOICE, AT(live.overload_policy), 0, 0, overload_policies, NULL,
 	 "run: what goes uninspected, in steps, when workers cannot keep up: the heaviest flows and then new ones; new "
 	 "flows; or "

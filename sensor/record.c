@@ -80,10 +80,10 @@ void records_set_config(struct records *records, const struct config *config)
 static struct records *records_new(const struct config *config, char *error)
 {
 	struct records *records = calloc(1, sizeof(*records));
-	if (!records || json_init(&records->json, RECORD_BYTES_MAX) != 0)
+	if (!records || jw_init(&records->json, RECORD_BYTES_MAX) != 0)
 		goto no_memory;
 	records->config = config;
-	json_sink_init(&records->sink, &records->json);
+	jw_sink_init(&records->sink, &records->json);
 	records->payload = malloc(PAYLOAD_BYTES_MAX);
 	records->hasher = EVP_MD_CTX_new();
 	if (!records->payload || !records->hasher)
@@ -137,7 +137,7 @@ int records_close(struct records *records)
 	if (!records)
 		return 0;
 	int rc = output_close(records->output);
-	json_free(&records->json);
+	jw_free(&records->json);
 	EVP_MD_CTX_free(records->hasher);
 	free(records->payload);
 	free(records);
@@ -189,7 +189,7 @@ void eve_address(struct json *json, const char *name, const union packet_addr *a
 		}
 		*at = '\0';
 	}
-	json_string(json, name, text);
+	jw_string(json, name, text);
 }
 
 void eve_proto(struct json *json, const char *name, uint8_t proto)
@@ -227,12 +227,12 @@ void eve_proto(struct json *json, const char *name, uint8_t proto)
 		[137] = "MPLS-in-IP",
 	};
 	if (names[proto]) {
-		json_string(json, name, names[proto]);
+		jw_string(json, name, names[proto]);
 		return;
 	}
 	char number[8];
 	snprintf(number, sizeof(number), "%03u", proto);
-	json_string(json, name, number);
+	jw_string(json, name, number);
 }
 
 static const char *packet_source(const struct packet *pkt)
@@ -269,10 +269,10 @@ void eve_vlan(struct records *records, const uint16_t *vlan, unsigned count)
 {
 	if (count == 0)
 		return;
-	json_array(&records->json, "vlan");
+	jw_array(&records->json, "vlan");
 	for (unsigned i = 0; i < count; i++)
-		json_uint(&records->json, NULL, vlan[i]);
-	json_close(&records->json);
+		jw_uint(&records->json, NULL, vlan[i]);
+	jw_close(&records->json);
 }
 
 static void put_tuple(struct json *j, const struct packet *pkt, enum record_side side)
@@ -284,15 +284,15 @@ static void put_tuple(struct json *j, const struct packet *pkt, enum record_side
 	bool ports = eve_has_ports(pkt->proto);
 	eve_address(j, "src_ip", turn ? &pkt->dst : &pkt->src, pkt->family);
 	if (ports)
-		json_uint(j, "src_port", turn ? pkt->dport : pkt->sport);
+		jw_uint(j, "src_port", turn ? pkt->dport : pkt->sport);
 	eve_address(j, "dest_ip", turn ? &pkt->src : &pkt->dst, pkt->family);
 	if (ports)
-		json_uint(j, "dest_port", turn ? pkt->sport : pkt->dport);
+		jw_uint(j, "dest_port", turn ? pkt->sport : pkt->dport);
 	eve_proto(j, "proto", pkt->proto);
-	json_uint(j, "ip_v", pkt->family);
+	jw_uint(j, "ip_v", pkt->family);
 	if ((pkt->proto == IPPROTO_ICMP || pkt->proto == IPPROTO_ICMPV6) && pkt->l4) {
-		json_uint(j, "icmp_type", pkt->icmp.type);
-		json_uint(j, "icmp_code", pkt->icmp.code);
+		jw_uint(j, "icmp_type", pkt->icmp.type);
+		jw_uint(j, "icmp_code", pkt->icmp.code);
 	}
 }
 
@@ -300,7 +300,7 @@ static void put_mac(struct json *j, const char *name, const uint8_t *mac)
 {
 	char text[18];
 	snprintf(text, sizeof(text), "%02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1], mac[2], mac[3], mac[4], mac[5]);
-	json_string(j, name, text);
+	jw_string(j, name, text);
 }
 
 static void put_ether(struct json *j, const struct packet *pkt, enum record_side side)
@@ -317,12 +317,12 @@ static void put_ether(struct json *j, const struct packet *pkt, enum record_side
 	} else {
 		return;
 	}
-	json_object(j, "ether");
+	jw_object(j, "ether");
 	if (pkt->l2)
-		json_uint(j, "ether_type", load_be16(pkt->l2 + 12));
+		jw_uint(j, "ether_type", load_be16(pkt->l2 + 12));
 	put_mac(j, "src_mac", src);
 	put_mac(j, "dest_mac", dst);
-	json_close(j);
+	jw_close(j);
 }
 
 void eve_community_id(struct records *records, const struct flow *flow)
@@ -331,33 +331,33 @@ void eve_community_id(struct records *records, const struct flow *flow)
 	char id[COMMUNITY_ID_BYTES];
 	if (config->community_id && community_id(records->hasher, &flow->key, flow->icmp_type[0], flow->icmp_code[0],
 						 config->community_id_seed, id))
-		json_string(&records->json, "community_id", id);
+		jw_string(&records->json, "community_id", id);
 }
 
 void eve_port(struct records *records, uint16_t port)
 {
 	if (port < records->port_count)
-		json_string(&records->json, "in_iface", records->ports[port]);
+		jw_string(&records->json, "in_iface", records->ports[port]);
 }
 
 void eve_begin(struct records *records, const struct packet *pkt, const char *type, enum record_side side)
 {
 	struct json *j = &records->json;
-	json_begin(j);
-	json_time(j, "timestamp", pkt->ts_ns);
+	jw_begin(j);
+	jw_time(j, "timestamp", pkt->ts_ns);
 	if (pkt->flow) {
-		json_uint(j, "flow_id", pkt->flow->id);
+		jw_uint(j, "flow_id", pkt->flow->id);
 		if (pkt->flow->parent_id)
-			json_uint(j, "parent_id", pkt->flow->parent_id);
+			jw_uint(j, "parent_id", pkt->flow->parent_id);
 	}
 	if (records->ports)
 		eve_port(records, pkt->port);
 	else if (pkt->number)
-		json_uint(j, "pcap_cnt", pkt->number);
-	json_string(j, "event_type", type);
+		jw_uint(j, "pcap_cnt", pkt->number);
+	jw_string(j, "event_type", type);
 	eve_vlan(records, pkt->vlan, pkt->vlan_count);
 	put_tuple(j, pkt, side);
-	json_string(j, "pkt_src", packet_source(pkt));
+	jw_string(j, "pkt_src", packet_source(pkt));
 	if (records->config->records.metadata)
 		eve_metadata(records, pkt);
 	if (records->config->records.ethernet)
@@ -370,10 +370,10 @@ void eve_end(struct records *records)
 {
 	struct json *j = &records->json;
 	if (records->capture)
-		json_string(j, "pcap_filename", records->capture);
+		jw_string(j, "pcap_filename", records->capture);
 	if (records->config->records.sensor_name[0])
-		json_string(j, "host", records->config->records.sensor_name);
-	if (!json_end(j)) {
+		jw_string(j, "host", records->config->records.sensor_name);
+	if (!jw_end(j)) {
 		records->stats.too_big++;
 		return;
 	}
@@ -397,14 +397,14 @@ void eve_app_proto(struct records *records, const struct flow *flow)
 	struct json *j = &records->json;
 	const char *name = app_name((enum app_id)flow->app_proto);
 	if (name)
-		json_string(j, "app_proto", name);
+		jw_string(j, "app_proto", name);
 	if (!flow->app)
 		return;
 	static const char *const names[2] = {"app_proto_ts", "app_proto_tc"};
 	for (int d = 0; d < 2; d++) {
 		enum app_id id = app_id_of(flow, (enum direction)d);
 		if (id != (enum app_id)flow->app_proto && app_name(id))
-			json_string(j, names[d], app_name(id));
+			jw_string(j, names[d], app_name(id));
 	}
 }
 
@@ -505,10 +505,10 @@ static void put_traffic(struct json *j, const char *name, const struct bytes *li
 {
 	if (count == 0)
 		return;
-	json_array(j, name);
+	jw_array(j, name);
 	for (unsigned i = 0; i < count; i++)
-		json_text(j, NULL, list[i]);
-	json_close(j);
+		jw_text(j, NULL, list[i]);
+	jw_close(j);
 }
 
 void eve_metadata(struct records *records, const struct packet *pkt)
@@ -530,8 +530,8 @@ void eve_metadata(struct records *records, const struct packet *pkt)
 	metadata_close(&m.sink);
 	if (m.ids + m.labels == 0)
 		return;
-	json_object(j, "traffic");
+	jw_object(j, "traffic");
 	put_traffic(j, "id", m.id, m.ids);
 	put_traffic(j, "label", m.label, m.labels);
-	json_close(j);
+	jw_close(j);
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* sekisho run: the command line of the inline daemon, and its signals. */
+#include <errno.h>
 #include <getopt.h>
 #include <pthread.h>
 #include <signal.h>
@@ -8,7 +9,10 @@
 #include <string.h>
 
 #include "command.h"
+#include "control.h"
 #include "daemon.h"
+#include "metrics.h"
+#include "privileges.h"
 #include "terminal.h"
 
 struct run_args {
@@ -97,16 +101,41 @@ static void let_signals_end(void)
 	pthread_sigmask(SIG_UNBLOCK, &signals, NULL);
 }
 
+/* What others can ask by, where the configuration says so; before rights are given up. */
+static int open_ears(struct daemon *d, struct control **control, struct metrics **metrics)
+{
+	const struct config *config = &d->edition->config;
+	char error[256];
+	if (config->live.control_socket[0]) {
+		*control = control_open(d, config->live.control_socket, error);
+		if (!*control)
+			goto fail;
+		privileges_hand_over(config, config->live.control_socket);
+	}
+	if (config->live.metrics_listen[0] && !(*metrics = metrics_open(d, config->live.metrics_listen, error)))
+		goto fail;
+	return 0;
+fail:
+	say_error("%s", error);
+	return -EIO;
+}
+
 static bool run(struct daemon *d, const struct run_args *a)
 {
 	block_signals();
 	if (daemon_open(d, &a->common, a->dir) != 0)
 		return false;
 	progress_silence();
-	int rc = daemon_start(d);
+	struct control *control = NULL;
+	struct metrics *metrics = NULL;
+	int rc = open_ears(d, &control, &metrics);
+	if (rc == 0)
+		rc = daemon_start(d);
 	if (rc == 0)
 		rc = daemon_watch(d);
 	let_signals_end();
+	metrics_close(metrics);
+	control_close(control);
 	return daemon_stop(d) && rc == 0;
 }
 

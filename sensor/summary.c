@@ -25,50 +25,50 @@ static bool is_cached(const struct rules *rules)
 
 static void put_drops(struct json *j, const struct counters *counters)
 {
-	json_object(j, "drop_reasons");
+	jw_object(j, "drop_reasons");
 	for (unsigned r = 1; r < DROP_REASON_COUNT; r++)
 		if (counters->drop[r])
-			json_uint(j, drop_reason_name((enum drop_reason)r), counters->drop[r]);
-	json_close(j);
+			jw_uint(j, drop_reason_name((enum drop_reason)r), counters->drop[r]);
+	jw_close(j);
 }
 
 static void print_json(const struct summary *s, const struct rules *rules, const struct counters *counters, bool stats)
 {
 	struct json json, *j = &json;
-	if (json_init(j, SUMMARY_BYTES) != 0)
+	if (jw_init(j, SUMMARY_BYTES) != 0)
 		return;
-	json_begin(j);
-	json_uint(j, "packets", s->tally.received);
-	json_uint(j, "bytes", s->tally.bytes);
-	json_number(j, "seconds", s->seconds);
-	json_number(j, "packets_per_s", s->seconds > 0 ? (double)s->tally.received / s->seconds : 0);
-	json_number(j, "bytes_per_s", s->seconds > 0 ? (double)s->tally.bytes / s->seconds : 0);
-	json_number(j, "load_seconds", rules->seconds);
-	json_bool(j, "cached", is_cached(rules));
-	json_uint(j, "alerts", s->tally.alerts);
-	json_uint(j, "forwarded", s->tally.forwarded);
-	json_uint(j, "bypassed", s->tally.bypassed);
-	json_uint(j, "dropped", s->tally.dropped);
-	json_uint(j, "rejects", s->tally.rejects);
+	jw_begin(j);
+	jw_uint(j, "packets", s->tally.received);
+	jw_uint(j, "bytes", s->tally.bytes);
+	jw_number(j, "seconds", s->seconds);
+	jw_number(j, "packets_per_s", s->seconds > 0 ? (double)s->tally.received / s->seconds : 0);
+	jw_number(j, "bytes_per_s", s->seconds > 0 ? (double)s->tally.bytes / s->seconds : 0);
+	jw_number(j, "load_seconds", rules->seconds);
+	jw_bool(j, "cached", is_cached(rules));
+	jw_uint(j, "alerts", s->tally.alerts);
+	jw_uint(j, "forwarded", s->tally.forwarded);
+	jw_uint(j, "bypassed", s->tally.bypassed);
+	jw_uint(j, "dropped", s->tally.dropped);
+	jw_uint(j, "rejects", s->tally.rejects);
 	put_drops(j, counters);
-	json_uint(j, "records", s->records.written);
-	json_uint(j, "flows", counters->value[COUNTER_FLOW_TOTAL]);
-	json_object(j, "rules");
-	json_uint(j, "loaded", rules->counts.loaded);
-	json_uint(j, "waiting", rules->counts.waiting);
-	json_uint(j, "failed", rules->counts.failed);
-	json_uint(j, "skipped", rules->counts.skipped);
-	json_close(j);
+	jw_uint(j, "records", s->records.written);
+	jw_uint(j, "flows", counters->value[COUNTER_FLOW_TOTAL]);
+	jw_object(j, "rules");
+	jw_uint(j, "loaded", rules->counts.loaded);
+	jw_uint(j, "waiting", rules->counts.waiting);
+	jw_uint(j, "failed", rules->counts.failed);
+	jw_uint(j, "skipped", rules->counts.skipped);
+	jw_close(j);
 	if (stats) {
-		json_object(j, "counters");
+		jw_object(j, "counters");
 		for (unsigned i = 0; i < COUNTER_COUNT; i++)
-			json_uint(j, counter_name((enum counter)i), counters->value[i]);
-		json_close(j);
+			jw_uint(j, counter_name((enum counter)i), counters->value[i]);
+		jw_close(j);
 	}
-	json_uint(j, "peak_rss_bytes", peak_rss_bytes());
-	if (json_end(j))
+	jw_uint(j, "peak_rss_bytes", peak_rss_bytes());
+	if (jw_end(j))
 		fwrite(j->buf, 1, j->len, stdout);
-	json_free(j);
+	jw_free(j);
 }
 
 /* "12,345,678" in one of a few buffers, so that one printf can hold several. */

@@ -196,12 +196,12 @@ static void record_overload(struct worker *w, int change)
 	struct json *j = record_sensor_begin(w->c.records, change > 0 ? "overload" : "overload_eased");
 	if (!j)
 		return;
-	json_uint(j, "worker", w->c.index);
-	json_string(j, "policy", overload_policy_name(w->overload.policy));
-	json_uint(j, "step", s->step);
-	json_number(j, "busy", (double)s->busy_permille / 1000);
-	json_number(j, "backlog", (double)s->backlog_permille / 1000);
-	json_uint(j, "flows_uninspected", s->flows);
+	jw_uint(j, "worker", w->c.index);
+	jw_string(j, "policy", overload_policy_name(w->overload.policy));
+	jw_uint(j, "step", s->step);
+	jw_number(j, "busy", (double)s->busy_permille / 1000);
+	jw_number(j, "backlog", (double)s->backlog_permille / 1000);
+	jw_uint(j, "flows_uninspected", s->flows);
 	record_sensor_end(w->c.records);
 }
 

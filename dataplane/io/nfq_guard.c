@@ -68,6 +68,8 @@ static _Noreturn void guard_main(int order_fd, const struct io_nfq_config *confi
 		for (unsigned i = 0; config->fail_open && i < workers; i++)
 			look_after(config, (uint16_t)(config->queue + i), fds[i], &pulses[i]);
 	}
+	for (unsigned i = 0; i < workers; i++)
+		close(fds[i]); /* a successor may have them now */
 	if (order == ORDER_REMOVE && config->install_rules)
 		nfq_rules_remove(config);
 	_exit(0);

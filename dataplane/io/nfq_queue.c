@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <arpa/inet.h>
@@ -19,6 +20,8 @@
 #define ANSWER_BYTES 8192
 /* Memory that a packet which waits takes in the socket's buffer, on average; large ones are rare. */
 #define BYTES_A_PACKET 4096u
+#define BIND_TRIES     20
+#define BIND_PAUSE_MS  50
 #define BUFFER_MIN     (4u << 20)
 #define BUFFER_MAX     (256u << 20)
 
@@ -53,6 +56,18 @@ static int command(int fd, uint16_t queue, uint8_t what)
 	return request(fd, header);
 }
 
+/* A predecessor that was killed has a queue until its guard has noticed: it is waited for, for a moment. */
+static int bind_queue(int fd, uint16_t queue)
+{
+	const struct timespec pause = {.tv_nsec = BIND_PAUSE_MS * 1000000};
+	int rc = command(fd, queue, NFQNL_CFG_CMD_BIND);
+	for (unsigned i = 0; i < BIND_TRIES && rc == -EPERM; i++) {
+		nanosleep(&pause, NULL);
+		rc = command(fd, queue, NFQNL_CFG_CMD_BIND);
+	}
+	return rc;
+}
+
 static int configure(int fd, const struct io_nfq_config *config, uint16_t queue)
 {
 	char buf[256];
@@ -84,7 +99,7 @@ int nfq_queue_open(const struct io_nfq_config *config, uint16_t number, char *er
 	struct sockaddr_nl address = {.nl_family = AF_NETLINK};
 	int rc = fd < 0 || bind(fd, (struct sockaddr *)&address, sizeof(address)) != 0 ? -errno : 0;
 	if (rc == 0)
-		rc = command(fd, number, NFQNL_CFG_CMD_BIND);
+		rc = bind_queue(fd, number);
 	if (rc == 0)
 		rc = configure(fd, config, number);
 	if (rc == 0) {

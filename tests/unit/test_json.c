@@ -17,21 +17,21 @@ static struct json json;
 static int set_up(void **state)
 {
 	(void)state;
-	assert_int_equal(json_init(&json, 256 << 10), 0);
-	json_begin(&json);
+	assert_int_equal(jw_init(&json, 256 << 10), 0);
+	jw_begin(&json);
 	return 0;
 }
 
 static int tear_down(void **state)
 {
 	(void)state;
-	json_free(&json);
+	jw_free(&json);
 	return 0;
 }
 
 static void expect(const char *text)
 {
-	assert_true(json_end(&json));
+	assert_true(jw_end(&json));
 	assert_int_equal(json.len, strlen(text) + 1);
 	assert_memory_equal(json.buf, text, strlen(text));
 	assert_int_equal(json.buf[json.len - 1], '\n');
@@ -39,39 +39,39 @@ static void expect(const char *text)
 
 static void text_of(const char *bytes, size_t len)
 {
-	json_text(&json, "t", (struct bytes){.data = (const uint8_t *)bytes, .len = len});
+	jw_text(&json, "t", (struct bytes){.data = (const uint8_t *)bytes, .len = len});
 }
 
 static void commas_and_brackets_are_kept_by_the_writer(void **state)
 {
 	(void)state;
-	json_uint(&json, "a", 1);
-	json_array(&json, "b");
-	json_uint(&json, NULL, 2);
-	json_object(&json, NULL);
-	json_bool(&json, "c", true);
-	json_close(&json);
-	json_array(&json, NULL);
-	json_close(&json);
-	json_close(&json);
-	json_int(&json, "d", -5);
+	jw_uint(&json, "a", 1);
+	jw_array(&json, "b");
+	jw_uint(&json, NULL, 2);
+	jw_object(&json, NULL);
+	jw_bool(&json, "c", true);
+	jw_close(&json);
+	jw_array(&json, NULL);
+	jw_close(&json);
+	jw_close(&json);
+	jw_int(&json, "d", -5);
 	expect("{\"a\":1,\"b\":[2,{\"c\":true},[]],\"d\":-5}");
 }
 
 static void what_is_left_open_is_closed_at_the_end(void **state)
 {
 	(void)state;
-	json_object(&json, "a");
-	json_array(&json, "b");
+	jw_object(&json, "a");
+	jw_array(&json, "b");
 	expect("{\"a\":{\"b\":[]}}");
 }
 
 static void the_extremes_of_numbers_are_written_whole(void **state)
 {
 	(void)state;
-	json_uint(&json, "u", UINT64_MAX);
-	json_int(&json, "i", INT64_MIN);
-	json_number(&json, "n", 1.0 / 0.0);
+	jw_uint(&json, "u", UINT64_MAX);
+	jw_int(&json, "i", INT64_MIN);
+	jw_number(&json, "n", 1.0 / 0.0);
 	expect("{\"u\":18446744073709551615,\"i\":-9223372036854775808,\"n\":null}");
 }
 
@@ -85,7 +85,7 @@ static void quotes_backslashes_and_controls_are_escaped(void **state)
 static void a_name_is_escaped_too(void **state)
 {
 	(void)state;
-	json_uint(&json, "a\"", 1);
+	jw_uint(&json, "a\"", 1);
 	expect("{\"a\\\"\":1}");
 }
 
@@ -112,7 +112,7 @@ static void broken_utf8_becomes_hexadecimal(void **state)
 		{"\x80\"\\", "{\"t\":\"\\\\x80\\\"\\\\\"}"},
 	};
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		json_begin(&json);
+		jw_begin(&json);
 		text_of(cases[i].bytes, strlen(cases[i].bytes));
 		expect(cases[i].json);
 	}
@@ -126,7 +126,7 @@ static void a_long_text_is_cut_between_characters(void **state)
 	memcpy(text + JSON_TEXT_MAX - 1, "\xe9\x96\xa2", 3); /* stands across the cut */
 	text_of(text, JSON_TEXT_MAX + 10);
 	free(text);
-	assert_true(json_end(&json));
+	assert_true(jw_end(&json));
 	assert_int_equal(json.len, strlen("{\"t\":\"") + JSON_TEXT_MAX - 1 + strlen("\"}\n"));
 }
 
@@ -134,11 +134,11 @@ static void payloads_are_base64_hex_and_printable(void **state)
 {
 	(void)state;
 	static const uint8_t data[] = {'a', '"', 0, '\n', 0xff};
-	json_base64(&json, "b", data, 5);
-	json_base64(&json, "c", data, 1);
-	json_base64(&json, "d", data, 0);
-	json_hex(&json, "h", data, 5);
-	json_printable(&json, "p", data, 5);
+	jw_base64(&json, "b", data, 5);
+	jw_base64(&json, "c", data, 1);
+	jw_base64(&json, "d", data, 0);
+	jw_hex(&json, "h", data, 5);
+	jw_printable(&json, "p", data, 5);
 	expect("{\"b\":\"YSIACv8=\",\"c\":\"YQ==\",\"d\":\"\",\"h\":\"6122000aff\",\"p\":\"a\\\".\\n.\"}");
 }
 
@@ -152,9 +152,9 @@ static void dates_are_those_of_the_calendar(void **state)
 		struct tm tm;
 		assert_non_null(gmtime_r(&seconds, &tm));
 		strftime(expected, sizeof(expected), "{\"t\":\"%Y-%m-%dT%H:%M:%S.000000+0000\"}\n", &tm);
-		json_begin(&json);
-		json_time(&json, "t", (uint64_t)seconds * 1000000000u);
-		assert_true(json_end(&json));
+		jw_begin(&json);
+		jw_time(&json, "t", (uint64_t)seconds * 1000000000u);
+		assert_true(jw_end(&json));
 		assert_int_equal(json.len, strlen(expected));
 		assert_memory_equal(json.buf, expected, json.len);
 	}
@@ -163,7 +163,7 @@ static void dates_are_those_of_the_calendar(void **state)
 static void times_are_utc_with_microseconds(void **state)
 {
 	(void)state;
-	json_time(&json, "t", 1700000000123456789ull);
+	jw_time(&json, "t", 1700000000123456789ull);
 	expect("{\"t\":\"2023-11-14T22:13:20.123456+0000\"}");
 }
 
@@ -171,29 +171,29 @@ static void what_does_not_fit_is_told(void **state)
 {
 	(void)state;
 	struct json small;
-	assert_int_equal(json_init(&small, 16), 0);
-	json_begin(&small);
-	json_string(&small, "name", "does not fit in sixteen bytes");
-	assert_false(json_end(&small));
-	json_begin(&small);
-	json_uint(&small, "a", 1);
-	assert_true(json_end(&small));
-	json_free(&small);
+	assert_int_equal(jw_init(&small, 16), 0);
+	jw_begin(&small);
+	jw_string(&small, "name", "does not fit in sixteen bytes");
+	assert_false(jw_end(&small));
+	jw_begin(&small);
+	jw_uint(&small, "a", 1);
+	assert_true(jw_end(&small));
+	jw_free(&small);
 }
 
 static void nesting_without_end_is_told(void **state)
 {
 	(void)state;
 	for (int i = 0; i < 100; i++)
-		json_object(&json, "a");
-	assert_false(json_end(&json));
+		jw_object(&json, "a");
+	assert_false(jw_end(&json));
 }
 
 static void the_sink_writes_through(void **state)
 {
 	(void)state;
 	struct json_sink sink;
-	json_sink_init(&sink, &json);
+	jw_sink_init(&sink, &json);
 	sink.sink.object(&sink.sink, "o");
 	field_text(&sink.sink, "t", "x");
 	sink.sink.number(&sink.sink, "n", -1);
