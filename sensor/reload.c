@@ -6,11 +6,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <time.h>
 
 #include "record.h"
 #include "terminal.h"
 
+/* The reload's thread stands back for the workers where they share a processor. */
+#define RELOAD_NICE 10
 /* Between two looks whether all workers have taken the new edition over. */
 #define HANDED_PAUSE_NS 1000000
 
@@ -55,6 +58,8 @@ struct edition *edition_new(const struct common_args *args, uint64_t number, boo
 	}
 	if (rc == 0)
 		rc = read_all(edition, args, whole, why);
+	/* what compiling needed goes back to the system */
+	malloc_trim(0);
 	if (rc == 0)
 		return edition;
 	edition_free(edition);
@@ -119,6 +124,7 @@ static void *reload_main(void *user)
 	double start = now_seconds();
 	char why[256];
 	*result = (struct reload_result){0};
+	setpriority(PRIO_PROCESS, 0, RELOAD_NICE); /* of this thread alone */
 	r->next = edition_new(r->args, r->now->number + 1, true, why);
 	if (r->next) {
 		result->rules = r->next->rules.counts;

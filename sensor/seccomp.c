@@ -139,6 +139,7 @@ static const char *const main_calls[] = {
 	"rseq",
 	"arch_prctl",
 	"sched_setaffinity",
+	"setpriority", /* a reload stands back */
 	"sched_setscheduler",
 	"sched_getparam",
 	"sched_getscheduler",
