@@ -9,6 +9,7 @@ isolate() makes them, and when the process ends, however it ends, the kernel tak
 """
 import contextlib
 import ctypes
+import itertools
 import os
 import shutil
 import signal
@@ -32,6 +33,7 @@ OUTSIDE6, WEB_SERVER6, DESK6 = "2001:db8:c::66", "2001:db8:1::80", "2001:db8:2::
 ADDRESSES = {"outside": [OUTSIDE, OUTSIDE2, C2_SERVER, DNS_SERVER, SITE, OUTSIDE6],
              "dmz": [WEB_SERVER, MAIL_SERVER, SHOP, WEB_SERVER6], "inside": [DESK, DESK2, DESK6]}
 FILE_SERVERS = "10.3.0.0/24"  # whom a sweep knocks at; all of them are the outside host
+SOURCE_PORTS = itertools.count(10000)
 HOME_NET = "[10.0.0.0/8,2001:db8:1::/48,2001:db8:2::/48]"
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -183,7 +185,8 @@ class Host:
         s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         try:
-            s.bind((source, 0))
+            # A port of its own: what comes from a session that was blocked a moment ago is blocked too.
+            s.bind((source, next(SOURCE_PORTS)))
             s.connect((address, port))
         except OSError:
             s.close()
