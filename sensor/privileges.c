@@ -50,11 +50,11 @@ void privileges_hand_over(const struct config *config, const char *path)
 
 #ifdef HAVE_CAP_NG
 
-/* What the main thread needs to open the backend's ports once more, and to close them. SYS_ADMIN is asked for whoever looks up the
- * XDP program that is on a port; most of what it would allow besides is not on the list of system calls. */
+/* What the main thread needs to open the backend's ports once more, and to close them. DPDK's AF_XDP driver looks up the XDP
+ * program that is on a port, which takes SYS_ADMIN; our own backend remembers what it put there. */
 static const int *main_capabilities(enum io_backend backend)
 {
-	static const int afxdp[] = {CAP_NET_ADMIN, CAP_NET_RAW, CAP_BPF, CAP_PERFMON, CAP_IPC_LOCK, CAP_SYS_ADMIN, -1};
+	static const int afxdp[] = {CAP_NET_ADMIN, CAP_NET_RAW, CAP_BPF, CAP_PERFMON, CAP_IPC_LOCK, -1};
 	static const int dpdk[] = {CAP_NET_ADMIN, CAP_NET_RAW,	 CAP_BPF,	CAP_PERFMON,
 				   CAP_IPC_LOCK,  CAP_SYS_ADMIN, CAP_SYS_RAWIO, -1};
 	static const int nfq[] = {CAP_NET_ADMIN, CAP_NET_RAW, -1};

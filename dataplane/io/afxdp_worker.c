@@ -190,6 +190,8 @@ static void packet_from(struct afxdp_worker *w, struct packet *pkt, const struct
 			uint64_t now_ns)
 {
 	pkt->data = xsk_umem__get_data(w->area, desc->addr);
+	/* another processor has written it: it is fetched while the rest of the burst is taken */
+	__builtin_prefetch(pkt->data);
 	pkt->len = pkt->wire_len = desc->len;
 	pkt->ts_ns = now_ns;
 	pkt->number = ++w->number;
