@@ -253,6 +253,55 @@ class Settings(Xdp):
             self.network.box.run("ethtool", "-L", port, "rx", 2, "tx", 2)
 
 
+class Pairs(Xdp):
+    """Two wires through one sensor do not touch each other."""
+
+    @classmethod
+    def prepare(cls):
+        cls.near, cls.far = lab.Host("near"), lab.Host("far")
+        cls.network.hosts += [cls.near, cls.far]
+        for host, port, address in ((cls.near, "s2", "192.0.2.1"), (cls.far, "s3", "192.0.2.2")):
+            cls.network._link(cls.network.box, port, host, "eth0")
+            cls.network._wire_end(host, "eth0")
+            cls.network._wire_end(cls.network.box, port)
+            host.ip("addr add %s/24 dev eth0" % address)
+
+    def test_each_is_forwarded_and_inspected(self):
+        sensor = self.run_sensor(options=TYPES + [("afxdp.ports", "s2"), ("afxdp.ports", "s3")])
+        with self.far.listen("192.0.2.2", 0) as listener, self.near.connect("192.0.2.1", "192.0.2.2", listener.getsockname()[1]) as here:
+            there = listener.accept()[0]
+            with there:
+                there.settimeout(1)
+                for n in range(100):
+                    here.sendall(b"%d" % n * 500)
+                    there.recv(5000)
+                here.sendall(WORD)
+                with self.assertRaises(TimeoutError):
+                    while there.recv(5000):
+                        pass
+        sensor.wait_record("drop", src_ip="192.0.2.1", in_iface="s2")
+        self.check_bulk(sensor)
+        ports = {p["name"]: p for p in sensor.records("stats")[-1]["jsig"]["ports"]}
+        self.assertEqual(sorted(ports), ["s0", "s1", "s2", "s3"])
+        for name in ports:
+            self.assertGreater(ports[name]["rx_packets"], 100)
+
+    def test_each_has_its_way_past_a_dead_sensor(self):
+        sensor = self.run_sensor(options=TYPES + [("afxdp.ports", "s2"), ("afxdp.ports", "s3")])
+        sensor.kill()
+        self.assertTrue(self.network.reaches(OUTSIDE, WEB_SERVER))
+        with self.far.listen("192.0.2.2", 0) as listener, self.near.connect("192.0.2.1", "192.0.2.2", listener.getsockname()[1]) as here:
+            here.sendall(WORD)
+            there = listener.accept()[0]
+            with there:
+                self.assertEqual(there.recv(100), WORD)
+        sensor.start()
+        self.network.wait_path()
+        sensor.stop()
+        for port in ("s0", "s1", "s2", "s3"):
+            self.assertEqual(self.xdp_of(port), [])
+
+
 class Lossless(Xdp):
     """What is under way at a time fits the rings: not one packet is lost, and all come in order."""
 
