@@ -28,7 +28,7 @@ class Case(unittest.TestCase):
         shutil.rmtree(cls.folder, ignore_errors=True)
         os.makedirs(cls.folder)
         cls.serial = 0
-        cls.network = lab.Lab("router" if BACKEND == "nfq" else "wire", cls.QUEUES)
+        cls.network = lab.Lab("router" if BACKEND == "nfq" else "wire", 1 if BACKEND == "dpdk" else cls.QUEUES)
         cls.addClassCleanup(cls.network.close)
         if BACKEND == "plain":
             cls.network.bridge()
@@ -100,4 +100,4 @@ class Attacked(Case):
         return played
 
     def ports(self):
-        return self.network.ports if BACKEND != "dpdk" else self.network.ports + ["net_af_packet0", "net_af_packet1"]
+        return self.network.ports if BACKEND != "dpdk" else self.network.ports + ["net_af_xdp0", "net_af_xdp1"]

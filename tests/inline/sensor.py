@@ -38,7 +38,7 @@ class Sensor:
     """A running `sekisho run`. Options are those of sekisho.yaml, as pairs, and come after the lab's own."""
 
     def __init__(self, network, backend, folder, rules=PACK, options=(), workers=1, host=None, program=None, chains=("FORWARD",),
-                 dpdk="net_af_packet", prefix=(), env=None, groups=None, cache=None):
+                 dpdk="net_af_xdp", prefix=(), env=None, groups=None, cache=None):
         self.network, self.backend, self.folder, self.rules = network, backend, folder, rules
         self.host, self.program, self.process, self.starts = host or network.box, program or PROGRAM, None, 0
         self.dpdk, self.chains, self.workers, self.prefix, self.env = dpdk, chains, workers, list(prefix), env
@@ -59,9 +59,9 @@ class Sensor:
             return [("afxdp.ports", p) for p in self.network.ports]
         if self.backend == "dpdk":
             vdevs = ["%s%d" % (self.dpdk, n) for n in range(len(self.network.ports))]
-            args = {"net_af_packet": ",iface=%s,qpairs=%d", "net_af_xdp": ",iface=%s,start_queue=0,queue_count=%d", "net_ring": ""}[self.dpdk]
+            args = "" if self.dpdk == "net_ring" else ",iface=%s"  # one queue: DPDK takes a veth for a NIC that has no more
             eal = "--no-pci --no-huge -m 512 " + " ".join(
-                "--vdev=%s%s" % (v, args and args % (p, self.workers)) for v, p in zip(vdevs, self.network.ports))
+                "--vdev=%s%s" % (v, args and args % p) for v, p in zip(vdevs, self.network.ports))
             return [("dpdk.eal", eal)] + [("dpdk.ports", v) for v in vdevs]
         return [("nfq.install-rules", "yes")] + [("nfq.chains", c) for c in self.chains]
 
