@@ -517,6 +517,8 @@ bool daemon_close(struct daemon *d)
 	uint64_t lost = 0;
 	if (d->device)
 		close_device(d, false, &good);
+	else if (d->retry.since_ns)
+		io_device_forget(d->edition->config.live.io.backend); /* the ports that are still there */
 	lanes_free(&d->lanes);
 	records_close(d->records);
 	int rc = journal_close(d->journal, &lost);

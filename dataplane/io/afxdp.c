@@ -266,6 +266,15 @@ static void give_back(struct afxdp_port *port)
 	afxdp_port_restore(port);
 }
 
+void io_afxdp_forget(void)
+{
+	for (unsigned i = 0; i < IO_PORTS_MAX; i++) {
+		struct afxdp_port port;
+		if (afxdp_port_recall(&port, i))
+			give_back(&port);
+	}
+}
+
 static int device_close(struct io_device *device, bool leave, char *error)
 {
 	struct afxdp *a = afxdp_of(device);

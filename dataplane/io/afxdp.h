@@ -49,6 +49,8 @@ int afxdp_port_attach(struct afxdp_port *port, int program, uint32_t flags);
 /* What is attached can be taken over by this process later, even without the right to look into programs. */
 void afxdp_port_remember(const struct afxdp_port *port, unsigned index, int program);
 void afxdp_port_detach(struct afxdp_port *port);
+/* The port that was remembered under an index, when its program is still there. False when there is none. */
+bool afxdp_port_recall(struct afxdp_port *port, unsigned index);
 
 /* --- the program -------------------------------------------------------------------------------------------------------- */
 

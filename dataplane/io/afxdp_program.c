@@ -4,6 +4,7 @@
  * one finds it, learns from its maps what the ports were like, and puts its own in its place.
  */
 #include <errno.h>
+#include <net/if.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -309,6 +310,19 @@ void afxdp_port_remember(const struct afxdp_port *port, unsigned index, int prog
 		return;
 	attached[index].program_id = info.id;
 	attached[index].before = port->before;
+}
+
+bool afxdp_port_recall(struct afxdp_port *port, unsigned index)
+{
+	LIBBPF_OPTS(bpf_xdp_query_opts, opts);
+	*port = (struct afxdp_port){.ifindex = (int)attached[index].before.ifindex, .lock = -1};
+	if (!attached[index].program_id || !if_indextoname((unsigned)port->ifindex, port->name) ||
+	    bpf_xdp_query(port->ifindex, 0, &opts) != 0)
+		return false;
+	port->before = attached[index].before;
+	port->xdp_flags = opts.attach_mode == XDP_ATTACHED_SKB ? XDP_FLAGS_SKB_MODE : XDP_FLAGS_DRV_MODE;
+	uint32_t id = port->xdp_flags == XDP_FLAGS_SKB_MODE ? opts.skb_prog_id : opts.drv_prog_id;
+	return id == attached[index].program_id || opts.prog_id == attached[index].program_id;
 }
 
 void afxdp_port_detach(struct afxdp_port *port)

@@ -9,21 +9,22 @@
 static const struct backend {
 	const char *name;
 	struct io_device *(*open)(const struct io_device_config *config, char *error); /* NULL: not built */
+	void (*forget)(void);							       /* NULL: it leaves nothing */
 } backends[] = {
 #ifdef HAVE_AFXDP
-	[IO_AFXDP] = {"afxdp", io_afxdp_open},
+	[IO_AFXDP] = {"afxdp", io_afxdp_open, io_afxdp_forget},
 #else
-	[IO_AFXDP] = {"afxdp", NULL},
+	[IO_AFXDP] = {"afxdp", NULL, NULL},
 #endif
 #ifdef HAVE_DPDK
-	[IO_DPDK] = {"dpdk", io_dpdk_open},
+	[IO_DPDK] = {"dpdk", io_dpdk_open, NULL},
 #else
-	[IO_DPDK] = {"dpdk", NULL},
+	[IO_DPDK] = {"dpdk", NULL, NULL},
 #endif
 #ifdef HAVE_NFQ
-	[IO_NFQ] = {"nfq", io_nfq_open},
+	[IO_NFQ] = {"nfq", io_nfq_open, NULL},
 #else
-	[IO_NFQ] = {"nfq", NULL},
+	[IO_NFQ] = {"nfq", NULL, NULL},
 #endif
 };
 
@@ -35,6 +36,12 @@ const char *io_backend_name(enum io_backend backend)
 bool io_backend_built(enum io_backend backend)
 {
 	return backends[backend].open != NULL;
+}
+
+void io_device_forget(enum io_backend backend)
+{
+	if (backends[backend].forget)
+		backends[backend].forget();
 }
 
 void io_device_config_defaults(struct io_device_config *config)

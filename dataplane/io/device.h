@@ -6,5 +6,6 @@
 #include <dataplane/io.h>
 
 struct io_device *io_afxdp_open(const struct io_device_config *config, char *error);
+void io_afxdp_forget(void);
 struct io_device *io_dpdk_open(const struct io_device_config *config, char *error);
 struct io_device *io_nfq_open(const struct io_device_config *config, char *error);

@@ -222,6 +222,19 @@ class Settings(Xdp):
         self.assertEqual(self.settings(), before)
         self.assertEqual(self.xdp_of("s0"), [])
 
+    def test_the_port_that_is_left_when_the_other_has_gone(self):
+        before = self.settings()
+        sensor = self.run_sensor()
+        self.network.unplug("s1")
+        try:
+            wait_for(lambda: "s1: the interface is gone" in sensor.words(), "words about s1")
+            self.assertNotEqual(self.settings(), before)
+            sensor.stop(code=None)
+            self.assertEqual(self.settings(), before)
+            self.assertEqual(self.xdp_of("s0"), [])
+        finally:
+            self.network.plug("s1")
+
     def test_a_second_sensor_is_refused_and_the_first_goes_on(self):
         first = self.run_sensor()
         second = self.new_sensor(rules=self.file("test.rules", RULES)).start(ready=False)

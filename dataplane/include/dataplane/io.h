@@ -173,6 +173,8 @@ struct io_device_ops {
 /* Opens what config->backend says. NULL with a message in error (IO_ERROR_MAX bytes); -ENOTSUP in errno when this build has no
  * such backend. The configuration's strings must outlive the device. */
 struct io_device *io_device_open(const struct io_device_config *config, char *error);
+/* Takes away what devices of this process left that were closed with `leave`: for an end while ports are gone. No device is open. */
+void io_device_forget(enum io_backend backend);
 /* The name of a backend, and whether this build has it. */
 const char *io_backend_name(enum io_backend backend);
 bool io_backend_built(enum io_backend backend);
