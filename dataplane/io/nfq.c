@@ -96,8 +96,12 @@ static unsigned device_ports(struct io_device *device, struct io_port_stats *sta
 		uint64_t lost = 0;
 		s->rx_packets += atomic_load(&q->pulses[i].received);
 		s->tx_packets += atomic_load(&q->pulses[i].accepted);
-		if (nfq_queue_lost((uint16_t)(q->config.queue + i), &lost))
-			s->missed += lost;
+		int rc = nfq_queue_lost((uint16_t)(q->config.queue + i), &lost);
+		s->missed += lost;
+		s->up = s->up && rc != -ENOENT;
+		s->refused += atomic_load(&q->pulses[i].refused);
+		if (q->config.fail_open)
+			s->bypassed += atomic_load(&q->pulses[i].missing);
 	}
 	unsigned n = 1;
 	for (; n < q->port_count && n < max; n++) {
@@ -109,7 +113,16 @@ static unsigned device_ports(struct io_device *device, struct io_port_stats *sta
 
 static int device_tend(struct io_device *device)
 {
-	(void)device; /* queues do not go, and a router's interfaces are not ours */
+	struct nfq *q = nfq_of(device);
+	uint64_t lost;
+	/* interfaces of a router are not ours, and may come and go */
+	for (unsigned i = 0; i < device->workers; i++) {
+		unsigned number = q->config.queue + i;
+		if (nfq_queue_lost((uint16_t)number, &lost) != -ENOENT)
+			continue;
+		snprintf(device->error, sizeof(device->error), "NFQUEUE: queue %u is not bound any more", number);
+		return -ENODEV;
+	}
 	return 0;
 }
 
@@ -118,9 +131,7 @@ static int device_close(struct io_device *device, bool leave, char *error)
 	struct nfq *q = nfq_of(device);
 	if (error)
 		error[0] = '\0';
-	if (q->guard.pid > 0)
-		nfq_guard_stop(&q->guard, leave);
-	else if (q->rules && !leave)
+	if (!nfq_guard_stop(&q->guard, leave) && q->rules && !leave)
 		nfq_rules_remove(&q->config);
 	for (unsigned i = 0; i < device->workers; i++)
 		if (q->fds[i] >= 0)

@@ -22,8 +22,9 @@
 
 /* Binds queue `number` on a new socket. Returns it, or -errno with a message in error. */
 int nfq_queue_open(const struct io_nfq_config *config, uint16_t number, char *error);
-/* Packets of queue `number` that the kernel lost, from the last reading of its table; false when the queue is not there. */
-bool nfq_queue_lost(uint16_t number, uint64_t *lost);
+/* Packets of queue `number` that the kernel dropped. 0; -ENOENT when the queue is not bound, another -errno when the kernel's table
+ * cannot be read. */
+int nfq_queue_lost(uint16_t number, uint64_t *lost);
 
 /* Verdicts, gathered to be sent as one. */
 struct nfq_verdicts {
@@ -38,7 +39,7 @@ bool nfq_verdict_add(struct nfq_verdicts *verdicts, uint16_t queue, uint32_t id,
 /* The same on every packet up to id. */
 bool nfq_verdict_up_to(struct nfq_verdicts *verdicts, uint16_t queue, uint32_t id, uint32_t verdict,
 		       const uint32_t *mark);
-/* Sends and empties. 0 or -errno. */
+/* Sends, and empties when they were sent. 0 or -errno. */
 int nfq_verdicts_send(struct nfq_verdicts *verdicts, int fd);
 
 /* --- what workers and the guard see of each other: in memory that both processes have ------------------------------------ */
@@ -46,7 +47,9 @@ int nfq_verdicts_send(struct nfq_verdicts *verdicts, int fd);
 struct nfq_pulse {
 	_Alignas(64) _Atomic uint64_t heartbeat_ns; /* CLOCK_MONOTONIC; 0: the worker does not run (yet, or any more) */
 	_Atomic uint32_t last_id;		    /* of the newest packet received */
-	_Atomic uint64_t received, accepted, missed_before;
+	_Atomic uint64_t received, accepted;
+	_Atomic uint64_t missing;   /* ids: packets that the kernel could not show to the worker */
+	_Atomic uint64_t refused;   /* too long to be seen whole */
 	_Atomic uint64_t passed_by; /* times that the guard let the queue pass */
 };
 
@@ -83,5 +86,5 @@ struct nfq_guard {
 /* Starts the guard process over the queues' sockets. Before any thread runs, with the rights of the start. 0 or -errno. */
 int nfq_guard_start(struct nfq_guard *guard, const struct io_nfq_config *config, unsigned workers, const int *fds,
 		    struct nfq_pulse *pulses);
-/* Ends it, in order: it removes the rules unless `leave`. */
-void nfq_guard_stop(struct nfq_guard *guard, bool leave);
+/* Ends it, in order: it removes the rules unless `leave`. False when it could not, for it was killed before. */
+bool nfq_guard_stop(struct nfq_guard *guard, bool leave);

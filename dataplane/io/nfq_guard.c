@@ -3,7 +3,7 @@
  * The guard: a process beside the sensor that shares its queues' sockets. When a worker is silent it lets the packets of its queue
  * pass, where the policy is fail-open (a queue fills too slowly for the kernel's own flag to help within a second). When the
  * sensor ends in order, it removes the rules: it has the rights of the start, which the sensor has given up by then. When the
- * sensor is killed, it just ends: the kernel closes the queues, and the rules let pass or stop, as the policy says.
+ * sensor is killed, it ends as well: the kernel closes the queues, and the rules let pass or stop, as the policy says.
  */
 #include <errno.h>
 #include <poll.h>
@@ -32,17 +32,22 @@ static uint64_t monotonic_ns(void)
 	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
-static void look_after(const struct io_nfq_config *config, uint16_t queue, int fd, struct nfq_pulse *pulse)
+/* All that waits in a queue. */
+static void let_pass(uint16_t queue, int fd, const struct nfq_pulse *pulse)
 {
 	uint8_t buf[256];
 	struct nfq_verdicts verdicts = {.buf = buf, .room = sizeof(buf)};
+	if (nfq_verdict_up_to(&verdicts, queue, atomic_load(&pulse->last_id) + IDS_AHEAD, NF_ACCEPT, NULL))
+		(void)nfq_verdicts_send(&verdicts, fd);
+}
+
+static void look_after(uint16_t queue, int fd, struct nfq_pulse *pulse)
+{
 	uint64_t beat = atomic_load(&pulse->heartbeat_ns), now = monotonic_ns();
 	if (beat == 0 || now < beat || now - beat < NFQ_SILENCE_NS)
 		return;
 	atomic_fetch_add(&pulse->passed_by, 1);
-	if (nfq_verdict_up_to(&verdicts, queue, atomic_load(&pulse->last_id) + IDS_AHEAD, NF_ACCEPT, NULL))
-		(void)nfq_verdicts_send(&verdicts, fd);
-	(void)config;
+	let_pass(queue, fd, pulse);
 }
 
 static _Noreturn void guard_main(int order_fd, const struct io_nfq_config *config, unsigned workers, const int *fds,
@@ -66,12 +71,15 @@ static _Noreturn void guard_main(int order_fd, const struct io_nfq_config *confi
 			break;
 		}
 		for (unsigned i = 0; config->fail_open && i < workers; i++)
-			look_after(config, (uint16_t)(config->queue + i), fds[i], &pulses[i]);
+			look_after((uint16_t)(config->queue + i), fds[i], &pulses[i]);
 	}
 	for (unsigned i = 0; i < workers; i++)
 		close(fds[i]); /* a successor may have them now */
 	if (order == ORDER_REMOVE && config->install_rules)
 		nfq_rules_remove(config);
+	/* what still waits would be dropped with the queue */
+	for (unsigned i = 0; config->fail_open && i < workers; i++)
+		let_pass((uint16_t)(config->queue + i), fds[i], &pulses[i]);
 	_exit(0);
 }
 
@@ -103,15 +111,17 @@ int nfq_guard_start(struct nfq_guard *guard, const struct io_nfq_config *config,
 	return 0;
 }
 
-void nfq_guard_stop(struct nfq_guard *guard, bool leave)
+bool nfq_guard_stop(struct nfq_guard *guard, bool leave)
 {
 	const char order = leave ? ORDER_LEAVE : ORDER_REMOVE;
+	int status = -1;
 	if (guard->pid <= 0)
-		return;
-	(void)!write(guard->fd, &order, 1);
+		return false;
+	(void)send(guard->fd, &order, 1, MSG_NOSIGNAL);
 	close(guard->fd);
-	while (waitpid(guard->pid, NULL, 0) < 0 && errno == EINTR)
+	while (waitpid(guard->pid, &status, 0) < 0 && errno == EINTR)
 		;
 	guard->pid = 0;
 	guard->fd = -1;
+	return status >= 0 && WIFEXITED(status);
 }

@@ -113,22 +113,22 @@ int nfq_queue_open(const struct io_nfq_config *config, uint16_t number, char *er
 	return rc;
 }
 
-bool nfq_queue_lost(uint16_t number, uint64_t *lost)
+int nfq_queue_lost(uint16_t number, uint64_t *lost)
 {
 	FILE *f = fopen("/proc/net/netfilter/nfnetlink_queue", "re");
 	unsigned queue, portid, waiting, mode, range;
 	unsigned long long dropped, user_dropped, sequence;
-	bool found = false;
+	int rc = -ENOENT;
 	if (!f)
-		return false;
-	while (!found && fscanf(f, "%u %u %u %u %u %llu %llu %llu %*[^\n]", &queue, &portid, &waiting, &mode, &range,
-				&dropped, &user_dropped, &sequence) == 8)
+		return -errno;
+	while (rc != 0 && fscanf(f, "%u %u %u %u %u %llu %llu %llu %*[^\n]", &queue, &portid, &waiting, &mode, &range,
+				 &dropped, &user_dropped, &sequence) == 8)
 		if (queue == number) {
 			*lost = dropped + user_dropped;
-			found = true;
+			rc = 0;
 		}
 	fclose(f);
-	return found;
+	return rc;
 }
 
 /* --- verdicts ----------------------------------------------------------------------------------------------------------------- */
@@ -163,14 +163,11 @@ bool nfq_verdict_up_to(struct nfq_verdicts *verdicts, uint16_t queue, uint32_t i
 
 int nfq_verdicts_send(struct nfq_verdicts *verdicts, int fd)
 {
-	int rc = 0;
 	if (verdicts->len > 0)
 		while (send(fd, verdicts->buf, verdicts->len, 0) < 0) {
-			if (errno == EINTR)
-				continue;
-			rc = -errno;
-			break;
+			if (errno != EINTR)
+				return -errno;
 		}
 	verdicts->len = 0;
-	return rc;
+	return 0;
 }

@@ -18,6 +18,7 @@ extern char **environ;
 /* The two flavours that a machine may have; the first that works is used. */
 static const char *const programs[2][2] = {{"iptables", "iptables-legacy"}, {"ip6tables", "ip6tables-legacy"}};
 static const char *const known_chains[] = {"FORWARD", "INPUT", "OUTPUT"};
+#define KNOWN_CHAINS (sizeof(known_chains) / sizeof(known_chains[0]))
 
 /* Runs a program to its end, with `input` on its standard input. Returns its exit code, or -errno. */
 static int run(const char *const *arguments, const char *input)
@@ -50,6 +51,14 @@ static void chain_name(const struct io_nfq_config *config, char name[static 32])
 	snprintf(name, 32, "SEKISHO-%u", config->queue);
 }
 
+static bool wants_chain(const struct io_nfq_config *config, const char *chain)
+{
+	for (size_t i = 0; i < config->chain_count; i++)
+		if (strcmp(config->chains[i], chain) == 0)
+			return true;
+	return false;
+}
+
 /* Our chain's rules, in place of what it had: one step for the kernel. */
 static int fill_chain(const struct io_nfq_config *config, unsigned workers, const char *program)
 {
@@ -60,13 +69,17 @@ static int fill_chain(const struct io_nfq_config *config, unsigned workers, cons
 		snprintf(queues, sizeof(queues), "--queue-balance %u:%u", config->queue, config->queue + workers - 1);
 	else
 		snprintf(queues, sizeof(queues), "--queue-num %u", config->queue);
+	/* what the machine says to itself was seen when it went out */
+	bool once = wants_chain(config, "OUTPUT");
 	snprintf(text, sizeof(text),
 		 "*mangle\n"
 		 ":%s - [0:0]\n"
 		 "-A %s -m mark --mark 0x%x/0x%x -j RETURN\n"
+		 "%s%s%s"
 		 "-A %s -j NFQUEUE %s%s\n"
 		 "COMMIT\n",
-		 name, name, NFQ_OWN_MARK, NFQ_OWN_MARK, name, queues, config->fail_open ? " --queue-bypass" : "");
+		 name, name, NFQ_OWN_MARK, NFQ_OWN_MARK, once ? "-A " : "", once ? name : "",
+		 once ? " -i lo -j RETURN\n" : "", name, queues, config->fail_open ? " --queue-bypass" : "");
 	const char *const arguments[] = {restore, "--noflush", "-w", "5", NULL};
 	return run(arguments, text);
 }
@@ -86,6 +99,10 @@ static int install_with(const struct io_nfq_config *config, unsigned workers, co
 	for (size_t i = 0; i < config->chain_count && rc == 0; i++)
 		if (jump(program, "-C", config->chains[i], name) != 0)
 			rc = jump(program, "-I", config->chains[i], name);
+	/* a predecessor may have stood elsewhere */
+	for (size_t i = 0; i < KNOWN_CHAINS && rc == 0; i++)
+		while (!wants_chain(config, known_chains[i]) && jump(program, "-D", known_chains[i], name) == 0)
+			;
 	return rc;
 }
 
@@ -93,7 +110,7 @@ static void remove_with(const struct io_nfq_config *config, const char *program)
 {
 	char name[32];
 	chain_name(config, name);
-	for (size_t i = 0; i < sizeof(known_chains) / sizeof(known_chains[0]); i++)
+	for (size_t i = 0; i < KNOWN_CHAINS; i++)
 		while (jump(program, "-D", known_chains[i], name) == 0)
 			;
 	const char *const flush[] = {program, "-w", "5", "-t", "mangle", "-F", name, NULL};
@@ -111,7 +128,7 @@ int nfq_rules_install(const struct io_nfq_config *config, unsigned workers, char
 {
 	for (size_t i = 0; i < config->chain_count; i++) {
 		bool known = false;
-		for (size_t k = 0; k < sizeof(known_chains) / sizeof(known_chains[0]); k++)
+		for (size_t k = 0; k < KNOWN_CHAINS; k++)
 			known |= strcmp(config->chains[i], known_chains[k]) == 0;
 		if (!known) {
 			snprintf(error, IO_ERROR_MAX, "nfq.chains: %.64s is none of FORWARD, INPUT and OUTPUT",

@@ -40,6 +40,8 @@ struct nfq_worker {
 	uint16_t queue;
 	uint64_t number;
 	uint64_t passed_by; /* as the guard's count was seen last */
+	uint32_t last_id;   /* of the newest packet; the kernel counts from 1 */
+	int failure;	    /* -errno: verdicts cannot be given */
 	uint8_t *slots;	    /* IO_BURST_MAX */
 	struct mmsghdr messages[IO_BURST_MAX];
 	struct iovec parts[IO_BURST_MAX];
@@ -59,6 +61,27 @@ static uint64_t clock_ns(clockid_t clock)
 	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
+/* --- sending verdicts -------------------------------------------------------------------------------------------------------- */
+
+/* Verdicts that did not reach the kernel must not be skipped: a later "all up to this one may pass" would cover packets that were
+ * to be dropped. When memory stays short for so long, the worker ends. */
+#define SEND_TRIES   100
+#define SEND_WAIT_NS 1000000
+
+static void send_verdicts(struct nfq_worker *w)
+{
+	const struct timespec wait = {.tv_nsec = SEND_WAIT_NS};
+	int rc = nfq_verdicts_send(&w->verdicts, w->fd);
+	for (unsigned i = 0; i < SEND_TRIES && (rc == -ENOBUFS || rc == -ENOMEM || rc == -EAGAIN); i++) {
+		nanosleep(&wait, NULL);
+		rc = nfq_verdicts_send(&w->verdicts, w->fd);
+	}
+	if (rc != 0) {
+		w->verdicts.len = 0;
+		w->failure = rc;
+	}
+}
+
 /* --- receiving ------------------------------------------------------------------------------------------------------------- */
 
 static void packet_from(struct nfq_worker *w, struct packet *pkt, const struct nfq_message *m, uint64_t now_ns)
@@ -76,8 +99,34 @@ static void packet_from(struct nfq_worker *w, struct packet *pkt, const struct n
 	pkt->backend[KEEP_INFO] = m->skb_info;
 }
 
-/* The packets of one datagram of netlink; a message that cannot be read is the kernel's fault, and its packet stays in the queue
- * until a later verdict covers it. */
+/* Ids count on by one. Where one is missing the kernel had no room for the message: it dropped that packet or, when fail-open, let
+ * it pass, and then sessions must be picked up again. */
+static void follow_ids(struct nfq_worker *w, uint32_t id)
+{
+	uint32_t missing = id - w->last_id - 1;
+	w->last_id = id;
+	atomic_store_explicit(&w->pulse->last_id, id, memory_order_relaxed);
+	if (missing == 0)
+		return;
+	atomic_fetch_add_explicit(&w->pulse->missing, missing, memory_order_relaxed);
+	/* what came while the queue was being set up was read by nobody: a verdict on later packets must not let it pass */
+	if (w->number == 0)
+		(void)nfq_verdict_up_to(&w->verdicts, w->queue, id - 1, NF_DROP, NULL);
+	else if (w->config->fail_open)
+		w->io.lapses++;
+}
+
+/* Of a packet that is too long for a message the last bytes are not here: what cannot be inspected is not forwarded. */
+static void refuse(struct nfq_worker *w, uint32_t id)
+{
+	if (!nfq_verdict_add(&w->verdicts, w->queue, id, NF_DROP, NULL, NULL, 0)) {
+		send_verdicts(w);
+		(void)nfq_verdict_add(&w->verdicts, w->queue, id, NF_DROP, NULL, NULL, 0);
+	}
+	atomic_fetch_add_explicit(&w->pulse->refused, 1, memory_order_relaxed);
+}
+
+/* The packets of one datagram of netlink. The kernel writes one message into each. */
 static unsigned parse(struct nfq_worker *w, const uint8_t *data, size_t len, struct packet **pkts, unsigned n,
 		      unsigned max, uint64_t now_ns)
 {
@@ -85,13 +134,21 @@ static unsigned parse(struct nfq_worker *w, const uint8_t *data, size_t len, str
 	struct nfq_message m;
 	enum nfq_message_kind kind;
 	while (n < max && (kind = nfq_message_next(&c, &m)) != NFQ_MESSAGE_NONE && kind != NFQ_MESSAGE_BROKEN) {
+		/* another answer to a verdict speaks of a packet that is gone: the guard let it pass, or its interface went */
+		if (kind == NFQ_MESSAGE_ERROR && m.error == -EPERM)
+			w->failure = -EPERM;
 		if (kind != NFQ_MESSAGE_PACKET)
-			continue; /* answers to verdicts: of packets that are gone already */
+			continue;
+		follow_ids(w, m.id);
+		if (m.whole_len > m.payload.len) {
+			w->number++;
+			refuse(w, m.id);
+			continue;
+		}
 		pkts[n] = &w->packets[n];
 		packet_from(w, pkts[n], &m, now_ns);
 		count(w->counters, COUNTER_CAPTURE_PACKETS);
 		count_add(w->counters, COUNTER_CAPTURE_BYTES, m.whole_len);
-		atomic_store_explicit(&w->pulse->last_id, m.id, memory_order_relaxed);
 		n++;
 	}
 	return n;
@@ -108,6 +165,8 @@ static int take(struct nfq_worker *w, struct packet **pkts, unsigned max)
 	unsigned n = 0;
 	for (int i = 0; i < got; i++)
 		n = parse(w, w->slots + (size_t)i * SLOT_BYTES, w->messages[i].msg_len, pkts, n, max, now_ns);
+	if (w->verdicts.len > 0)
+		send_verdicts(w); /* of those that the worker does not see */
 	atomic_fetch_add_explicit(&w->pulse->received, n, memory_order_relaxed);
 	return (int)n;
 }
@@ -125,7 +184,9 @@ static int worker_receive(struct io *io, struct packet **pkts, unsigned max, uns
 {
 	struct nfq_worker *w = worker_of(io);
 	beat(w);
-	int n = take(w, pkts, max < IO_BURST_MAX ? max : IO_BURST_MAX);
+	if (max > IO_BURST_MAX)
+		max = IO_BURST_MAX;
+	int n = take(w, pkts, max);
 	if (n == 0 && wait_us > 0) {
 		const struct timespec timeout = {.tv_sec = wait_us / 1000000,
 						 .tv_nsec = (long)(wait_us % 1000000) * 1000};
@@ -134,18 +195,17 @@ static int worker_receive(struct io *io, struct packet **pkts, unsigned max, uns
 			n = take(w, pkts, max);
 		beat(w);
 	}
+	if (w->failure && n <= 0) {
+		snprintf(io->error, sizeof(io->error), "NFQUEUE: queue %u: no verdict can be given: %s%s", w->queue,
+			 strerror(-w->failure), w->failure == -EPERM ? " (it takes CAP_NET_ADMIN)" : "");
+		return w->failure;
+	}
 	if (n < 0)
 		snprintf(io->error, sizeof(io->error), "NFQUEUE: queue %u: %s", w->queue, strerror(-n));
 	return n;
 }
 
 /* --- verdicts ----------------------------------------------------------------------------------------------------------------- */
-
-static void send_verdicts(struct nfq_worker *w)
-{
-	/* a packet that is gone (the guard let it pass, its interface went) answers with an error that nobody needs */
-	(void)nfq_verdicts_send(&w->verdicts, w->fd);
-}
 
 static bool accepts(const struct packet *pkt)
 {
@@ -224,6 +284,9 @@ static int worker_inject(struct io *io, const uint8_t *frame, size_t len, uint64
 	if (frame[0] >> 4 == 4) {
 		struct sockaddr_in to = {.sin_family = AF_INET};
 		memcpy(&to.sin_addr, frame + 16, 4);
+		/* the kernel fills in an identification of 0, another one for each fragment: they would never meet again */
+		if (load_be16(frame + 4) == 0 && load_be16(frame + 6) & 0x3fff)
+			return -EINVAL;
 		return sendto(w->raw4, frame, len, MSG_DONTWAIT, (struct sockaddr *)&to, sizeof(to)) < 0 ? -errno : 0;
 	}
 	struct sockaddr_in6 to = {.sin6_family = AF_INET6};
