@@ -69,17 +69,17 @@ static int fill_chain(const struct io_nfq_config *config, unsigned workers, cons
 		snprintf(queues, sizeof(queues), "--queue-balance %u:%u", config->queue, config->queue + workers - 1);
 	else
 		snprintf(queues, sizeof(queues), "--queue-num %u", config->queue);
-	/* what the machine says to itself was seen when it went out */
-	bool once = wants_chain(config, "OUTPUT");
+	/* what the machine says to itself comes from no network; and most of its segments are too long for a message */
 	snprintf(text, sizeof(text),
 		 "*mangle\n"
 		 ":%s - [0:0]\n"
 		 "-A %s -m mark --mark 0x%x/0x%x -j RETURN\n"
-		 "%s%s%s"
+		 "-A %s -i lo -j RETURN\n"
+		 "-A %s -o lo -j RETURN\n"
 		 "-A %s -j NFQUEUE %s%s\n"
 		 "COMMIT\n",
-		 name, name, NFQ_OWN_MARK, NFQ_OWN_MARK, once ? "-A " : "", once ? name : "",
-		 once ? " -i lo -j RETURN\n" : "", name, queues, config->fail_open ? " --queue-bypass" : "");
+		 name, name, NFQ_OWN_MARK, NFQ_OWN_MARK, name, name, name, queues,
+		 config->fail_open ? " --queue-bypass" : "");
 	const char *const arguments[] = {restore, "--noflush", "-w", "5", NULL};
 	return run(arguments, text);
 }
