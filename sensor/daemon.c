@@ -152,7 +152,7 @@ int daemon_start(struct daemon *d)
 {
 	int rc = privileges_drop(&d->edition->config);
 	if (rc == 0)
-		rc = journal_start(d->journal);
+		rc = journal_start(d->journal, privileges_confine_files);
 	if (rc == 0)
 		rc = start_lanes(d);
 	if (rc != 0)

@@ -44,6 +44,7 @@ struct journal {
 	uint64_t rotate_after_ns; /* a folder that refused to rename is not asked all the time */
 	pthread_t thread;
 	bool started;
+	void (*confine)(void);
 	/* what others set or read */
 	uint64_t rotate_bytes;
 	unsigned keep;
@@ -336,6 +337,8 @@ static void *journal_main(void *user)
 {
 	struct journal *j = user;
 	uint64_t pause = PAUSE_MIN_NS, stop_ns = 0;
+	if (j->confine)
+		j->confine();
 	for (;;) {
 		bool stop = __atomic_load_n(&j->stop, __ATOMIC_ACQUIRE);
 		if (__atomic_exchange_n(&j->reopen, false, __ATOMIC_ACQ_REL))
@@ -405,8 +408,9 @@ struct ring *journal_ring(struct journal *j, unsigned index)
 	return &j->rings[index];
 }
 
-int journal_start(struct journal *j)
+int journal_start(struct journal *j, void (*confine)(void))
 {
+	j->confine = confine;
 	int rc = pthread_create(&j->thread, NULL, journal_main, j);
 	if (rc != 0)
 		return -rc;

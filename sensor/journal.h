@@ -39,8 +39,8 @@ struct journal;
 struct journal *journal_open(const struct journal_config *config, char *error);
 /* The ring of writer `index`, for one thread. */
 struct ring *journal_ring(struct journal *journal, unsigned index);
-/* Starts the thread. 0 or -errno. */
-int journal_start(struct journal *journal);
+/* Starts the thread, which calls `confine` first, when not NULL. 0 or -errno. */
+int journal_start(struct journal *journal, void (*confine)(void));
 
 /* Any thread: the file is closed and opened anew (another program has moved it away), soon. */
 void journal_reopen(struct journal *journal);

@@ -100,12 +100,23 @@ static int drop_capabilities(const struct config *config)
 	return errno ? -errno : -EPERM;
 }
 
-static void drop_worker_capabilities(const struct config *config)
+static void keep_capabilities(const int *list)
 {
 	capng_get_caps_process();
-	choose(worker_capabilities(config->live.io.backend));
+	choose(list);
 	if (capng_apply(CAPNG_SELECT_CAPS) != 0)
-		say_warning("a worker keeps its capabilities: %s", strerror(errno));
+		say_warning("a thread keeps its capabilities: %s", strerror(errno));
+}
+
+static void drop_worker_capabilities(const struct config *config)
+{
+	keep_capabilities(worker_capabilities(config->live.io.backend));
+}
+
+void privileges_confine_files(void)
+{
+	static const int none[] = {-1};
+	keep_capabilities(none);
 }
 
 #else
@@ -120,6 +131,10 @@ static int drop_capabilities(const struct config *config)
 static void drop_worker_capabilities(const struct config *config)
 {
 	(void)config;
+}
+
+void privileges_confine_files(void)
+{
 }
 
 #endif

@@ -26,6 +26,8 @@ int privileges_check(const struct config *config);
 /* Makes a file or folder that the daemon made its user's, so that it can be renamed later. Before privileges_drop. */
 void privileges_hand_over(const struct config *config, const char *path);
 
+/* A thread that only reads and writes files, first of all: gives all capabilities up. */
+void privileges_confine_files(void);
 /* A worker's thread, first of all: gives up what only the main thread needs. `config` is a struct config. */
 void privileges_confine_worker(void *config);
 

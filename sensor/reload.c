@@ -9,6 +9,7 @@
 #include <sys/resource.h>
 #include <time.h>
 
+#include "privileges.h"
 #include "record.h"
 #include "terminal.h"
 
@@ -125,6 +126,7 @@ static void *reload_main(void *user)
 	char why[256];
 	*result = (struct reload_result){0};
 	setpriority(PRIO_PROCESS, 0, RELOAD_NICE); /* of this thread alone */
+	privileges_confine_files();
 	r->next = edition_new(r->args, r->now->number + 1, true, why);
 	if (r->next) {
 		result->rules = r->next->rules.counts;

@@ -206,10 +206,18 @@ int __real_privileges_drop(const struct config *config);
 void __real_privileges_confine_worker(void *config);
 int __wrap_privileges_drop(const struct config *config);
 void __wrap_privileges_confine_worker(void *config);
+void __real_privileges_confine_files(void);
+void __wrap_privileges_confine_files(void);
 
 int __wrap_privileges_drop(const struct config *config)
 {
 	return confined ? __real_privileges_drop(config) : 0;
+}
+
+void __wrap_privileges_confine_files(void)
+{
+	if (confined)
+		__real_privileges_confine_files();
 }
 
 void __wrap_privileges_confine_worker(void *config)
@@ -617,6 +625,7 @@ static void a_whole_life_is_led_with_few_rights(void **state)
 	assert_int_equal(threads_with("worker-", "Seccomp:", "2"), WORKERS);
 	assert_int_equal(threads_with("journal", "Seccomp:", "2"), 1);
 	assert_int_equal(threads_with("worker-", "CapEff:", "0000000000000000"), WORKERS);
+	assert_int_equal(threads_with("journal", "CapPrm:", "0000000000000000"), 1);
 	assert_int_equal(threads_with("worker-", "CapPrm:", "0000000000000000"), WORKERS);
 	if (root)
 		assert_int_equal(threads_with("worker-", "Uid:\t0", ""), 0);

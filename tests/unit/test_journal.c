@@ -52,7 +52,7 @@ static struct journal *journal_of(unsigned rings, size_t ring_bytes, uint64_t ro
 	struct journal *journal = journal_open(&config, error);
 	if (!journal)
 		fail_msg("%s", error);
-	assert_int_equal(journal_start(journal), 0);
+	assert_int_equal(journal_start(journal, NULL), 0);
 	return journal;
 }
 
