@@ -261,6 +261,70 @@ static const char *answer_profile(struct control *c, const json_t *request)
 	return NULL;
 }
 
+static const char *take_block(const json_t *request, struct block *block)
+{
+	const char *address = json_string_value(json_object_get(request, "address"));
+	return address && block_parse(address, block) ? NULL : "address must be an IP address or a prefix";
+}
+
+static const char *put_in_force(struct control *c)
+{
+	struct daemon *d = c->daemon;
+	d->blocklist_changed = lanes_publish_blocklist(&d->lanes) != 0;
+	jw_bool(&c->json, "in_force", !d->blocklist_changed);
+	return NULL;
+}
+
+static const char *answer_block(struct control *c, const json_t *request)
+{
+	const json_t *seconds = json_object_get(request, "seconds");
+	const char *why = json_string_value(json_object_get(request, "why"));
+	struct block block;
+	const char *wrong = take_block(request, &block);
+	if (wrong)
+		return wrong;
+	if (seconds && (!json_is_integer(seconds) || json_integer_value(seconds) < 1))
+		return "seconds must be a number above 0";
+	if (seconds)
+		block.until_s = (uint64_t)time(NULL) + (uint64_t)json_integer_value(seconds);
+	snprintf(block.why, sizeof(block.why), "%s", why ? why : "");
+	if (blocklist_add(c->daemon->lanes.blocklist, &block) != 0)
+		return "the list is full: unblock something first";
+	return put_in_force(c);
+}
+
+static const char *answer_unblock(struct control *c, const json_t *request)
+{
+	struct block block;
+	const char *wrong = take_block(request, &block);
+	if (wrong)
+		return wrong;
+	if (!blocklist_remove(c->daemon->lanes.blocklist, &block))
+		return "it is not blocked";
+	return put_in_force(c);
+}
+
+static const char *answer_hosts(struct control *c, const json_t *request)
+{
+	unsigned count;
+	const struct block *blocks = blocklist_entries(c->daemon->lanes.blocklist, &count);
+	uint64_t now = (uint64_t)time(NULL);
+	char text[BLOCK_TEXT_MAX];
+	(void)request;
+	jw_array(&c->json, "hosts");
+	for (unsigned i = 0; i < count; i++) {
+		jw_object(&c->json, NULL);
+		block_text(&blocks[i], text);
+		jw_string(&c->json, "address", text);
+		jw_string(&c->json, "why", blocks[i].why);
+		if (blocks[i].until_s)
+			jw_uint(&c->json, "seconds_left", blocks[i].until_s > now ? blocks[i].until_s - now : 0);
+		jw_close(&c->json);
+	}
+	jw_close(&c->json);
+	return NULL;
+}
+
 static const char *answer_reload(struct control *c, const json_t *request)
 {
 	(void)request;
@@ -287,9 +351,9 @@ static const struct {
 	const char *name;
 	answer_fn fn;
 } commands[] = {
-	{"status", answer_status},     {"stats", answer_stats},	  {"flows", answer_flows},
-	{"profile", answer_profile},   {"reload", answer_reload}, {"reopen", answer_reopen},
-	{"shutdown", answer_shutdown},
+	{"status", answer_status}, {"stats", answer_stats},	  {"flows", answer_flows}, {"profile", answer_profile},
+	{"block", answer_block},   {"unblock", answer_unblock},	  {"hosts", answer_hosts}, {"reload", answer_reload},
+	{"reopen", answer_reopen}, {"shutdown", answer_shutdown},
 };
 
 static const char *answer(struct control *c, const json_t *request)

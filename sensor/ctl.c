@@ -39,6 +39,10 @@ static void help(FILE *out)
 	      "  flows [N]              the N largest flows now (20)\n"
 	      "  profile on | off       measure what each rule costs, or stop that\n"
 	      "  profile [N]            the N costliest rules since then (20)\n"
+	      "  block ADDR [SECONDS]   drop all from and to an address or prefix, for a time or until it is "
+	      "unblocked\n"
+	      "  unblock ADDR           let it pass again\n"
+	      "  hosts                  what is blocked, and for how long\n"
 	      "  reload                 read rules and policy anew; waits, and says how it went\n"
 	      "  reopen                 open the record file anew, after it was moved away\n"
 	      "  shutdown               end the sensor in order\n\n"
@@ -183,6 +187,19 @@ static void show_profile(const json_t *a)
 		       number_of(r, "matches"), number_of(r, "sid"), text_of(r, "msg"));
 }
 
+static void show_hosts(const json_t *a)
+{
+	size_t i;
+	const json_t *h;
+	json_array_foreach(json_object_get(a, "hosts"), i, h)
+	{
+		char left[32] = "until it is unblocked";
+		if (json_object_get(h, "seconds_left"))
+			snprintf(left, sizeof(left), "%llu s more", number_of(h, "seconds_left"));
+		printf("%-44s %-22s %s\n", text_of(h, "address"), left, text_of(h, "why"));
+	}
+}
+
 static void show(const struct ctl_args *a, const json_t *answer)
 {
 	const char *command = a->words[0];
@@ -195,10 +212,30 @@ static void show(const struct ctl_args *a, const json_t *answer)
 		show_flows(answer);
 	} else if (strcmp(command, "profile") == 0) {
 		show_profile(answer);
+	} else if (strcmp(command, "hosts") == 0) {
+		show_hosts(answer);
 	}
 }
 
 /* --- commands ------------------------------------------------------------------------------------------------------------------- */
+
+/* block ADDR [SECONDS], unblock ADDR; takes the request. */
+static json_t *request_block(const struct ctl_args *a, json_t *request)
+{
+	bool block = strcmp(a->words[0], "block") == 0;
+	char *end = NULL;
+	long seconds = block && a->count == 3 ? strtol(a->words[2], &end, 10) : 0;
+	if (a->count < 2 || a->count > (block ? 3 : 2) || (end && (*end || seconds < 1))) {
+		say_error("%s takes an address or prefix%s; sekisho ctl --help shows all", a->words[0],
+			  block ? ", and for how many seconds" : "");
+		json_decref(request);
+		return NULL;
+	}
+	json_object_set_new(request, "address", json_string(a->words[1]));
+	if (seconds)
+		json_object_set_new(request, "seconds", json_integer(seconds));
+	return request;
+}
 
 /* The request of the words; NULL when they make none. */
 static json_t *request_of(const struct ctl_args *a)
@@ -207,6 +244,8 @@ static json_t *request_of(const struct ctl_args *a)
 	json_t *request = json_pack("{s:s}", "command", command);
 	bool counts = strcmp(command, "flows") == 0 || strcmp(command, "profile") == 0;
 	char *end;
+	if (strcmp(command, "block") == 0 || strcmp(command, "unblock") == 0)
+		return request_block(a, request);
 	if (a->count > 2 || (argument && !counts))
 		goto wrong;
 	if (argument && strcmp(command, "profile") == 0 &&

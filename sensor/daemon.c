@@ -392,6 +392,10 @@ static int tend(struct daemon *d)
 	tend_reload(d);
 	tend_journal(d);
 	tend_watchdog(d);
+	if (blocklist_expire(d->lanes.blocklist, wall_ns() / SECOND_NS))
+		d->blocklist_changed = true;
+	if (d->blocklist_changed && lanes_publish_blocklist(&d->lanes) == 0)
+		d->blocklist_changed = false;
 	uint64_t interval = d->edition->config.records.stats_interval_ns, now = now_ns();
 	if (interval > 0 && now >= d->stats_due_ns) {
 		write_stats(d);

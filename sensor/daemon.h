@@ -40,7 +40,8 @@ struct daemon {
 	struct io_port_stats closed_ports; /* sums of devices that are closed */
 	bool has_pid_file;
 	bool ending;
-	int signals; /* signalfd */
+	bool blocklist_changed; /* and not in force yet */
+	int signals;		/* signalfd */
 	struct daemon_source sources[DAEMON_SOURCES_MAX];
 	unsigned source_count;
 	int journal_error; /* as last told */

@@ -196,12 +196,25 @@ static void settle_if_closed(struct worker *w, struct flow *flow)
 	}
 }
 
+/* Whether nothing may come from its source or go to its destination. */
+static bool is_blocked(const struct worker *w, struct packet *pkt)
+{
+	const struct blocklist *list = w->c.blocklist;
+	if (!pkt->family || !list || !blocklist_any(list) ||
+	    (!blocklist_has(list, &pkt->src, pkt->family) && !blocklist_has(list, &pkt->dst, pkt->family)))
+		return false;
+	packet_drop(pkt, DROP_BLOCKLIST);
+	return true;
+}
+
 static void judge_packet(struct worker *w, struct packet *pkt)
 {
 	struct judgement judgement = {.inline_mode = w->inline_mode};
 	const struct sigs_result *result = NULL;
-	bool go_on = true;
-	if (pkt->flags & PACKET_FRAGMENT)
+	bool go_on = !is_blocked(w, pkt);
+	if (!go_on)
+		;
+	else if (pkt->flags & PACKET_FRAGMENT)
 		judge_fragment(w, pkt);
 	else if (!(pkt->flags & PACKET_INVALID) && pkt->family)
 		go_on = find_flow(w, pkt, &judgement);

@@ -10,6 +10,9 @@
 #include "terminal.h"
 
 /* How long a worker may take to say where it stands: some of its longest waits for packets. */
+/* Some bursts. */
+#define PUBLISH_TIMEOUT_NS 500000000ull
+
 #define SNAPSHOT_PATIENCE_NS 200000000
 
 /* --- processors -------------------------------------------------------------------------------------------------------- */
@@ -82,7 +85,8 @@ int lanes_open(struct lanes *lanes, const struct config *config, const struct ru
 {
 	char error[IO_ERROR_MAX];
 	lanes->shared = sigs_shared_new(&config->sigs);
-	if (!lanes->shared) {
+	lanes->blocklist = blocklist_new();
+	if (!lanes->shared || !lanes->blocklist) {
 		say_error("what the workers share: %s", strerror(errno));
 		return -ENOMEM;
 	}
@@ -94,6 +98,7 @@ int lanes_open(struct lanes *lanes, const struct config *config, const struct ru
 			.records = lane->records,
 			.ruleset = rules->ruleset,
 			.env = &rules->env,
+			.blocklist = lanes->blocklist,
 			.shared = lanes->shared,
 			.edition = edition,
 			.index = i,
@@ -280,6 +285,26 @@ bool lanes_progress(struct lanes *lanes, uint64_t *turns)
 	return all;
 }
 
+static bool nothing(struct worker *worker, struct worker_request *request)
+{
+	(void)worker;
+	(void)request;
+	return true;
+}
+
+int lanes_publish_blocklist(struct lanes *lanes)
+{
+	/* who answers is between two bursts: it looks at nothing that was in force before */
+	for (unsigned i = 0; i < lanes->count; i++) {
+		struct worker_request request = {.step = nothing};
+		if (lanes->items[i].started &&
+		    worker_ask(lanes->items[i].worker, &request, PUBLISH_TIMEOUT_NS) == -ETIMEDOUT)
+			return -EAGAIN;
+	}
+	blocklist_publish(lanes->blocklist);
+	return 0;
+}
+
 void lanes_free(struct lanes *lanes)
 {
 	for (unsigned i = 0; i < lanes->count; i++) {
@@ -287,7 +312,9 @@ void lanes_free(struct lanes *lanes)
 		records_close(lanes->items[i].records);
 	}
 	sigs_shared_free(lanes->shared);
+	blocklist_free(lanes->blocklist);
 	lanes->shared = NULL;
+	lanes->blocklist = NULL;
 	free(lanes->items);
 	lanes->items = NULL;
 	lanes->count = 0;

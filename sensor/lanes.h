@@ -34,6 +34,7 @@ struct lanes {
 	struct lane *items;
 	unsigned count;
 	struct sigs_shared *shared;
+	struct blocklist *blocklist;
 	volatile sig_atomic_t stop; /* enum worker_stop */
 	char port_names[IO_PORTS_MAX][RECORD_PORT_NAME_MAX];
 };
@@ -62,4 +63,6 @@ void lanes_settle(struct lanes *lanes);
 bool lanes_account(struct lanes *lanes, bool inline_mode, struct account *account, unsigned *late);
 /* Whether every thread has turned its loop since the last call. */
 bool lanes_progress(struct lanes *lanes, uint64_t *turns);
+/* Puts changes of the blocklist in force, once every worker has begun another burst since the last time; -EAGAIN when one hangs. */
+int lanes_publish_blocklist(struct lanes *lanes);
 void lanes_free(struct lanes *lanes);

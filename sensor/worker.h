@@ -17,6 +17,7 @@
 #include <dataplane/stream.h>
 #include <sigs/sigs.h>
 
+#include "blocklist.h"
 #include "config.h"
 #include "overload.h"
 #include "policy.h"
@@ -64,7 +65,8 @@ struct worker_config {
 	struct records *records;
 	const struct sigs_ruleset *ruleset;
 	const struct sigs_env *env;
-	struct sigs_shared *shared; /* with the other workers; NULL: there is no other */
+	const struct blocklist *blocklist; /* NULL: none */
+	struct sigs_shared *shared;	   /* with the other workers; NULL: there is no other */
 	/* The name of what packets come from now, for records; NULL: none. */
 	const char *(*source)(const struct io *io);
 	/* Called every now and then from the housekeeping; NULL: never. */

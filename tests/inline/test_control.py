@@ -5,7 +5,7 @@ import socket
 import unittest
 
 import case
-from lab import OUTSIDE, WEB_SERVER, wait_for
+from lab import OUTSIDE, OUTSIDE2, WEB_SERVER, wait_for
 
 RULES = 'alert udp any any -> any 5000 (msg:"a word"; content:"rotbart"; sid:1;)\n'
 MORE = RULES + 'alert udp any any -> any 5000 (msg:"another"; content:"barbarossa"; sid:2;)\n'
@@ -65,6 +65,33 @@ class Control(case.Case):
         self.assertIn("a word", self.ctl("profile"))
         self.ctl("profile", "off")
         self.assertFalse(self.ask("profile")["measuring"])
+
+    def arrives(self, words):
+        """Whether a datagram comes through; one that may pass is sent after it from another address."""
+        with self.network.dmz.listen(WEB_SERVER, 5000, socket.SOCK_DGRAM) as there, \
+                self.network.outside.listen(OUTSIDE, 0, socket.SOCK_DGRAM) as here, \
+                self.network.outside.listen(OUTSIDE2, 0, socket.SOCK_DGRAM) as other:
+            here.sendto(words, (WEB_SERVER, 5000))
+            got = [there.recv(100)] if self.free else []
+            wait_for(lambda: other.sendto(b"end", (WEB_SERVER, 5000)) and there.recv(100) == b"end", "the other's")
+            return words in got
+
+    free = True
+
+    def test_who_is_blocked_gets_nothing_through_until_unblocked(self):
+        self.assertTrue(self.arrives(b"before"))
+        self.ctl("block", OUTSIDE + "/32", "3600")
+        self.assertIn(OUTSIDE, self.ctl("hosts"))
+        self.assertLessEqual(self.ask("hosts")["hosts"][0]["seconds_left"], 3600)
+        blocked = self.ask("stats")["stats"]["ips"]["drop_reason"]["blocklist"]
+        self.free = False
+        self.arrives(b"meanwhile")
+        wait_for(lambda: self.ask("stats")["stats"]["ips"]["drop_reason"]["blocklist"] > blocked, "the drop to be counted")
+        self.ctl("unblock", OUTSIDE)
+        self.free = True
+        self.assertTrue(self.arrives(b"after"))
+        self.ctl("unblock", OUTSIDE, code=1)
+        self.ctl("block", "nowhere", code=1)
 
     def test_reload_waits_and_says_how_it_went(self):
         self.file("test.rules", MORE)
