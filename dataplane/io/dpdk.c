@@ -121,6 +121,8 @@ static int open_port(struct dpdk *d, struct dpdk_port *p, char *error)
 	if ((rc = check_queues(d, p, &info, error)) != 0)
 		return rc;
 	p->if_index = info.if_index;
+	if (p->if_index == 0 || !if_indextoname(p->if_index, p->interface))
+		p->interface[0] = '\0';
 	choose_rss(&conf, &info, p->rx_queues);
 	if (info.rx_offload_capa & RTE_ETH_RX_OFFLOAD_SCATTER && d->wire.big)
 		conf.rxmode.offloads |= RTE_ETH_RX_OFFLOAD_SCATTER;
@@ -181,7 +183,8 @@ static int device_tend(struct io_device *device)
 		struct dpdk_port *p = &d->ports[i];
 		if (port_gone(p)) {
 			atomic_store(&p->up, false);
-			snprintf(device->error, sizeof(device->error), "%.64s: the port is gone", p->name);
+			snprintf(device->error, sizeof(device->error), "%.64s%s%s: the port is gone", p->name,
+				 p->interface[0] ? " at " : "", p->interface);
 			return -ENODEV;
 		}
 		atomic_store(&p->up, port_up(d, p));

@@ -32,8 +32,9 @@ struct dpdk_port {
 	bool tx_shared;	    /* which takes the lock */
 	rte_spinlock_t tx_lock;
 	bool open, started;
-	bool counts_queue; /* the driver knows how full a queue is */
-	unsigned if_index; /* of the interface below a vdev, or 0 */
+	bool counts_queue;  /* the driver knows how full a queue is */
+	unsigned if_index;  /* of the interface below a vdev, or 0 */
+	char interface[16]; /* its name, or "" */
 	uint16_t mtu;
 	atomic_bool up;	  /* as last looked at by the main thread */
 	atomic_bool gone; /* the driver said so */
