@@ -173,29 +173,43 @@ class TwoWorkers(Normal):
     test_ssh_commands_and_copies_work = test_names_are_found_over_udp_and_tcp = None  # one session each
 
     def test_datagrams_of_a_flow_stay_in_order(self):
-        count, flows = 3000, 8
+        rounds, flows, came, synced = 3000, 8, {}, set()
         there = self.network.dmz.listen(WEB_SERVER, 5000, socket.SOCK_DGRAM)
-        there.setsockopt(socket.SOL_SOCKET, 33, 64 << 20)
+        there.setsockopt(socket.SOL_SOCKET, 33, 64 << 20)  # SO_RCVBUFFORCE
         senders = [self.network.outside.listen(OUTSIDE, 0, socket.SOCK_DGRAM) for _ in range(flows)]
-        came = {}
 
         def read():
-            for _ in range(count * flows):
-                data, sender = there.recvfrom(100)
-                came.setdefault(sender[1], []).append(int(data))
+            with contextlib.suppress(OSError):
+                while rounds not in synced:
+                    word, _, number = (packet := there.recvfrom(100))[0].partition(b" ")
+                    if word == b"sync":
+                        synced.add(int(number))
+                    else:
+                        came.setdefault(packet[1], []).append(int(number))
+
+        def sync(number):
+            """Waits until what was sent has come, whatever was lost of it: order is asked for here, not speed."""
+            def arrived():
+                senders[0].sendto(b"sync %d" % number, (WEB_SERVER, 5000))
+                return number in synced
+            lab.wait_for(arrived, "a datagram to arrive")
 
         with there, contextlib.ExitStack() as files:
             reader = threading.Thread(target=read)
             reader.start()
             for s in senders:
                 files.enter_context(s)
-            for n in range(count):
+            for n in range(rounds):
                 for s in senders:
-                    s.sendto(b"%d" % n, (WEB_SERVER, 5000))
-                # As fast as the slowest takes them: order is asked for here, not speed.
-                lab.wait_for(lambda: sum(map(len, came.values())) > (n - 50) * flows, "datagrams to arrive")
+                    s.sendto(b"data %d" % n, (WEB_SERVER, 5000))
+                if n % 25 == 24:
+                    sync(n)
+            sync(rounds)
             reader.join()
-        self.assertEqual(set(map(tuple, came.values())), {tuple(range(count))})
+        for flow, numbers in came.items():
+            self.assertEqual(numbers, sorted(set(numbers)), flow)
+        self.assertEqual(len(came), flows)
+        self.assertGreater(sum(map(len, came.values())), rounds * flows * 0.9)
 
 
 if __name__ == "__main__":
