@@ -82,6 +82,8 @@ def _set_up_place():
         os.makedirs(folder)
     if subprocess.run(["mount", "-t", "bpf", "bpf", RUN + "/bpf"], stderr=subprocess.DEVNULL).returncode != 0:
         print("lab: no BPF file system here", file=sys.stderr)
+    else:  # tc makes folders in the one that it finds
+        subprocess.run(["mount", "--bind", RUN + "/bpf", "/sys/fs/bpf"], check=True)
     _ip("link set lo up")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
 
