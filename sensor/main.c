@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* sekisho: the command line. Each subcommand parses its own options. */
+#include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <dataplane/app.h>
 
@@ -83,7 +86,26 @@ static int cmd_help(int argc, char **argv)
 	return c->fn(2, args);
 }
 
-int main(int argc, char **argv)
+/* A file opened while one of 0, 1 and 2 is closed would get its number, and then what is said in it. They are taken the
+ * wrong way round, so that their use still fails. */
+static void hold_standard_files(void)
+{
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+		if (fcntl(fd, F_GETFD) < 0 && errno == EBADF)
+			(void)!open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY);
+}
+
+/* What was asked for but could not be written is an error, too. */
+static int finish(int rc)
+{
+	errno = 0;
+	if (fflush(stdout) == 0 && !ferror(stdout))
+		return rc;
+	say_error("standard output: %s", errno ? strerror(errno) : "writing failed");
+	return rc == EXIT_FINE ? EXIT_INPUT : rc;
+}
+
+static int run_command(int argc, char **argv)
 {
 	if (argc < 2) {
 		usage(stderr);
@@ -99,4 +121,10 @@ int main(int argc, char **argv)
 		return EXIT_USAGE;
 	}
 	return c->fn(argc - 1, argv + 1);
+}
+
+int main(int argc, char **argv)
+{
+	hold_standard_files();
+	return finish(run_command(argc, argv));
 }

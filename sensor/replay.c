@@ -150,6 +150,7 @@ struct replay {
 	struct counters counters;
 	struct worker *worker;
 	struct summary summary;
+	bool io_told; /* the error that closing io would tell once more */
 };
 
 static int load_rules(struct replay *r)
@@ -225,6 +226,7 @@ static bool judge_all(struct replay *r)
 	progress_clear();
 	if (rc != 0)
 		say_error("%s", r->io->error[0] ? r->io->error : strerror(-rc));
+	r->io_told = rc != 0 && r->io->error[0] != '\0';
 	const struct worker_tally *t = &r->worker->tally;
 	bool whole = account_balances(t, &r->counters, r->config.inline_mode) && t->held == 0;
 	if (!whole)
@@ -251,7 +253,8 @@ static bool close_all(struct replay *r)
 		good = false;
 	}
 	if (r->io && (rc = r->io->ops->close(r->io, error)) != 0) {
-		say_error("%s", error[0] ? error : strerror(-rc));
+		if (!r->io_told)
+			say_error("%s", error[0] ? error : strerror(-rc));
 		good = false;
 	}
 	return good;

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Capture files: formats, several at once, and broken ones, which end with a message after all that could be read."""
 import gzip
+import json
 import os
 import struct
+import subprocess
 
 import harness
 from traffic import attacks, harmless, packets
@@ -114,3 +116,49 @@ class Captures(harness.Case):
         frames = [(us, f[:50] + bytes([f[50] ^ 0x55]) + f[51:] if len(f) > 100 else f) for us, f in self.frames]
         self.assertEqual(dict(self.replay(frames).alerts()), {})
         self.assertEqual(dict(self.replay(frames, checksum=False).alerts()), {9000030: 1})
+
+
+class Output(harness.Case):
+    """What cannot be written is said, once, and in the exit code; and it never ends up in another file."""
+
+    def replay_into(self, stdout, *options, closed=()):
+        folder = self.path("out")
+        os.makedirs(folder, exist_ok=True)
+        command = [harness.SENSOR, "replay", "-c", self.file("c.yaml", harness.CONFIG), "-S", self.file("r", TEXT_RULE),
+                   "-l", folder, *options, self.capture(attacks.build("log4shell"))]
+        done = subprocess.run(["sh", "-c", 'exec "$@" ' + " ".join(closed), "sh", *command], stdin=subprocess.DEVNULL,
+                              stdout=stdout, stderr=subprocess.PIPE, timeout=harness.TIMEOUT_S, env=harness.ENVIRONMENT)
+        return done.returncode, done.stderr.decode(), os.path.join(folder, "eve.json")
+
+    def test_a_full_standard_output(self):
+        with open("/dev/full", "wb") as full:
+            code, errors, _ = self.replay_into(full, "--json")
+        self.assertEqual(code, 1)
+        self.assertEqual(errors.count("standard output"), 1, errors)
+
+    def test_a_closed_standard_output(self):
+        code, errors, eve = self.replay_into(None, "--json", closed=[">&-"])
+        self.assertEqual(code, 1)
+        self.assertEqual(errors.count("standard output"), 1, errors)
+        with open(eve, encoding="utf-8") as f:
+            self.assertTrue(all("event_type" in json.loads(line) for line in f))
+
+    def test_nothing_to_say_needs_no_output(self):
+        self.assertEqual(self.replay_into(None, "-q", closed=[">&-"])[:2], (0, ""))
+
+    def test_messages_do_not_get_into_the_written_capture(self):
+        out = self.path("w.pcap")
+        cut = self.file("cut.pcap", packets.pcap_bytes(harmless.build("browsing"))[:-9])
+        for closed in (["2>&-"], ["<&-", ">&-", "2>&-"]):
+            with self.subTest(closed):
+                code, _, eve = self.replay_into(None, "--inline", "-w", out, cut, closed=closed)
+                self.assertEqual(code, 1)
+                with open(out, "rb") as f:
+                    self.assertFalse(b"cut.pcap" in f.read())
+                self.assertTrue(list(packets.read(out)))
+                with open(eve, encoding="utf-8") as f:
+                    self.assertTrue(all("event_type" in json.loads(line) for line in f))
+
+    def test_an_error_is_told_once(self):
+        outcome = self.replay(self.file("empty.pcap", b""), code=None)
+        self.assertEqual(outcome.errors.count("empty.pcap"), 1, outcome.errors)
