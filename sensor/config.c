@@ -14,6 +14,10 @@
 #define CONFIG_NAME_MAX	 256
 /* One value: an address group of some thousand prefixes fits. */
 #define CONFIG_VALUE_MAX (256u << 10)
+/* A file: a dozen such values, where a few kilobytes are usual. */
+#define CONFIG_FILE_MAX (4u << 20)
+/* Variables of a kind: published rules know some thirty. Each new one is compared with all before. */
+#define CONFIG_VARS_MAX 4096
 
 static const char *const default_types[] = {"all"};
 static const char *const default_anomaly[] = {"applayer"};
@@ -163,6 +167,8 @@ static int add_var(struct reader *r, struct config_vars *vars, const yaml_node_t
 	}
 	if (!text)
 		return fail(r, node, "vars: %s must be a value or a list, not %s", name, node_kind(node));
+	if (vars->count == CONFIG_VARS_MAX)
+		return fail(r, key, "vars: more than %u variables", CONFIG_VARS_MAX);
 	for (size_t i = 0; i < vars->count; i++)
 		if (strcmp(vars->items[i].name, name) == 0)
 			return fail(r, key, "vars: %s is given twice (first in line %u)", name, vars->items[i].line);
@@ -303,34 +309,92 @@ static int read_document(struct config *config, yaml_document_t *document, const
 	return rc;
 }
 
-int config_load(struct config *config, const char *path, char error[static CONFIG_ERROR_MAX])
+/* All of the file, which may be a pipe; NULL with `error` and *rc set. */
+static unsigned char *read_file(const char *path, size_t *len, int *rc, char *error)
 {
+	unsigned char *text = NULL;
 	FILE *file = fopen(path, "rbe");
-	if (!file) {
-		int rc = -errno;
-		snprintf(error, CONFIG_ERROR_MAX, "%s: %s", path, strerror(-rc));
-		return rc;
+	*rc = file ? 0 : -errno;
+	if (file && !(text = malloc(CONFIG_FILE_MAX + 1)))
+		*rc = -ENOMEM;
+	if (text) {
+		*len = fread(text, 1, CONFIG_FILE_MAX + 1, file);
+		*rc = ferror(file) ? -errno : *len > CONFIG_FILE_MAX ? -EFBIG : 0;
 	}
-	free(config->path);
-	config->path = strdup(path);
+	if (file)
+		fclose(file);
+	if (*rc == 0)
+		return text;
+	if (*rc == -EFBIG)
+		snprintf(error, CONFIG_ERROR_MAX, "%s: longer than %u bytes", path, CONFIG_FILE_MAX);
+	else
+		snprintf(error, CONFIG_ERROR_MAX, "%s: %s", path, strerror(-*rc));
+	free(text);
+	return NULL;
+}
+
+/* Refuses what is nested too deep before libyaml builds a tree of it, for which it takes time by the square of the depth.
+ * Other errors are left for the building to tell. */
+static int check_nesting(const unsigned char *text, size_t len, const char *path, char *error)
+{
+	yaml_parser_t parser;
+	yaml_event_t event;
+	unsigned depth = 0;
+	bool more = true;
+	int rc = 0;
+	if (!yaml_parser_initialize(&parser))
+		return -ENOMEM;
+	yaml_parser_set_input_string(&parser, text, len);
+	while (more && rc == 0 && yaml_parser_parse(&parser, &event)) {
+		if (event.type == YAML_MAPPING_START_EVENT || event.type == YAML_SEQUENCE_START_EVENT)
+			depth++;
+		else if (event.type == YAML_MAPPING_END_EVENT || event.type == YAML_SEQUENCE_END_EVENT)
+			depth--;
+		if (depth > CONFIG_DEPTH_MAX) {
+			snprintf(error, CONFIG_ERROR_MAX, "%s:%zu: sections are nested too deep", path,
+				 event.start_mark.line + 1);
+			rc = -EINVAL;
+		}
+		more = event.type != YAML_STREAM_END_EVENT;
+		yaml_event_delete(&event);
+	}
+	yaml_parser_delete(&parser);
+	return rc;
+}
+
+static int load_text(struct config *config, const unsigned char *text, size_t len, const char *path, char *error)
+{
 	yaml_parser_t parser;
 	yaml_document_t document;
-	int rc = -ENOMEM;
+	int rc = check_nesting(text, len, path, error);
+	if (rc != 0)
+		return rc;
 	if (!yaml_parser_initialize(&parser))
-		goto close_file;
-	yaml_parser_set_input_file(&parser, file);
-	if (!yaml_parser_load(&parser, &document)) {
+		return -ENOMEM;
+	yaml_parser_set_input_string(&parser, text, len);
+	if (yaml_parser_load(&parser, &document)) {
+		rc = read_document(config, &document, path, error);
+		yaml_document_delete(&document);
+	} else {
 		snprintf(error, CONFIG_ERROR_MAX, "%s:%zu: %s", path, parser.problem_mark.line + 1,
 			 parser.problem ? parser.problem : "cannot be read");
 		rc = -EINVAL;
-		goto delete_parser;
 	}
-	rc = read_document(config, &document, path, error);
-	yaml_document_delete(&document);
-delete_parser:
 	yaml_parser_delete(&parser);
-close_file:
-	fclose(file);
+	return rc;
+}
+
+int config_load(struct config *config, const char *path, char error[static CONFIG_ERROR_MAX])
+{
+	size_t len = 0;
+	int rc;
+	unsigned char *text = read_file(path, &len, &rc, error);
+	if (!text)
+		return rc;
+	free(config->path);
+	config->path = strdup(path);
+	rc = load_text(config, text, len, path, error);
+	free(text);
 	if (rc == -ENOMEM)
 		snprintf(error, CONFIG_ERROR_MAX, "%s: %s", path, strerror(ENOMEM));
 	return rc;

@@ -4,6 +4,7 @@
  * refuses it, or lines that must stand in the configuration as it is printed.
  */
 #include <dirent.h>
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -149,6 +150,44 @@ static void assignments_override(void **state)
 	config_free(&config);
 }
 
+/* Writes `count` copies of `piece` after `head` and loads them; what is bounded is refused at once. */
+static int load_repeated(const char *head, const char *piece, unsigned count, bool numbered, char *error)
+{
+	char path[] = "/tmp/sekisho-config-XXXXXX";
+	struct config config;
+	int fd = mkstemp(path);
+	assert_true(fd >= 0);
+	FILE *file = fdopen(fd, "w");
+	assert_non_null(file);
+	fputs(head, file);
+	for (unsigned i = 0; i < count; i++) {
+		fputs(piece, file);
+		if (numbered)
+			fprintf(file, "%u: \"10.0.0.1\"\n", i);
+	}
+	assert_int_equal(fclose(file), 0);
+	int rc = load(&config, path, false, error);
+	unlink(path);
+	config_free(&config);
+	return rc;
+}
+
+static void what_a_file_may_hold_is_bounded(void **state)
+{
+	(void)state;
+	char error[CONFIG_ERROR_MAX];
+	/* libyaml alone needs some twenty seconds for this many */
+	alarm(5);
+	assert_int_equal(load_repeated("vars: ", "[", 100000, false, error), -EINVAL);
+	assert_non_null(strstr(error, "nested too deep"));
+	assert_int_equal(load_repeated("vars:\n  address-groups:\n", "    A", 4096, true, error), 0);
+	assert_int_equal(load_repeated("vars:\n  address-groups:\n", "    A", 4097, true, error), -EINVAL);
+	assert_non_null(strstr(error, "more than 4096 variables"));
+	assert_int_equal(load_repeated("", "# 16 bytes long\n", (4u << 16) + 1, false, error), -EFBIG);
+	assert_non_null(strstr(error, "longer than"));
+	alarm(0);
+}
+
 static enum exception_policy midstream_policy(bool inline_mode, const char *assignment)
 {
 	struct config config;
@@ -182,6 +221,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test_prestate(golden_cases_hold, folder),
 		cmocka_unit_test_prestate(the_printed_configuration_reads_back, folder),
 		cmocka_unit_test(assignments_override),
+		cmocka_unit_test(what_a_file_may_hold_is_bounded),
 		cmocka_unit_test(policies_follow_the_mode),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
