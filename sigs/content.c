@@ -356,6 +356,7 @@ static bool base64_walk(struct walk_ctx *ctx, const struct match_base64 *b, uint
 	struct sigs_matcher *m = ctx->m;
 	const struct signature *sig = m->sig;
 	uint32_t from = (b->relative ? at : 0) + b->offset;
+	note_cut(ctx, b->bytes ? (int64_t)from + b->bytes : UNLIMITED);
 	if (from >= ctx->view.len)
 		return false;
 	uint32_t len = ctx->view.len - from;

@@ -92,7 +92,7 @@ struct tx_state *tx_state_get(struct sigs_matcher *m, struct app_tx *tx)
 	return state;
 }
 
-void pending_add(struct sigs_matcher *m, struct sig_flow_dir *dir, uint32_t sig, uint64_t until)
+void pending_add(struct sigs_matcher *m, struct sig_flow_dir *dir, uint32_t sig, uint64_t until, bool unmatched)
 {
 	if (dir->pending == NULL) {
 		dir->pending = slab_alloc(m->slab, PENDING_MAX * sizeof(*dir->pending));
@@ -103,6 +103,7 @@ void pending_add(struct sigs_matcher *m, struct sig_flow_dir *dir, uint32_t sig,
 		if (dir->pending[i].sig == sig) {
 			if (until > dir->pending[i].until)
 				dir->pending[i].until = until;
+			dir->pending[i].unmatched = unmatched;
 			return;
 		}
 	}
@@ -110,7 +111,19 @@ void pending_add(struct sigs_matcher *m, struct sig_flow_dir *dir, uint32_t sig,
 		memmove(dir->pending, dir->pending + 1, (PENDING_MAX - 1) * sizeof(*dir->pending));
 		dir->pending_count--;
 	}
-	dir->pending[dir->pending_count++] = (struct pending){.sig = sig, .until = until};
+	dir->pending[dir->pending_count++] = (struct pending){.sig = sig, .until = until, .unmatched = unmatched};
+}
+
+bool pending_take(struct sig_flow_dir *dir, uint32_t sig)
+{
+	for (unsigned i = 0; i < dir->pending_count; i++) {
+		if (dir->pending[i].sig == sig) {
+			bool unmatched = dir->pending[i].unmatched;
+			dir->pending[i].unmatched = false;
+			return unmatched;
+		}
+	}
+	return false;
 }
 
 /* --- for records -------------------------------------------------------------------------------------------------------- */

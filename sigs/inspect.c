@@ -373,12 +373,17 @@ static enum inspect_result buffers_match(struct sigs_matcher *m, const struct si
 	return INSPECT_MATCH;
 }
 
-/* In the raw stream. What lies wholly in bytes seen before was found before: then only the new bytes count. */
-static enum inspect_result stream_matches(struct sigs_matcher *m, const struct signature *sig)
+/* In the raw stream. What lies wholly in bytes seen before was found before: then only the new bytes count. Unless the
+ * last look found it nowhere: then what made it match (a number tested, a look ahead) lies behind where it ended. */
+static enum inspect_result stream_matches(struct sigs_matcher *m, const struct signature *sig, bool *unmatched)
 {
 	uint32_t end;
 	enum inspect_result result = buffers_match(m, sig, &m->stream, &end);
-	if (result != INSPECT_MATCH || m->fresh == 0 || end == 0 || end > m->fresh)
+	*unmatched = result != INSPECT_MATCH;
+	if (*unmatched)
+		return result;
+	bool anew = m->state && pending_take(&m->state->dir[m->pkt->dir], sig->num);
+	if (anew || m->fresh == 0 || end == 0 || end > m->fresh)
 		return result;
 	struct inspect_view fresh = {.data = m->stream.data + m->fresh,
 				     .len = m->stream.len - m->fresh,
@@ -405,13 +410,14 @@ static bool payload_matches(struct sigs_matcher *m, const struct sig_head *head,
 	if (!has_payload(sig))
 		return buffers_match(m, sig, NULL, &end) == INSPECT_MATCH;
 	if (tcp && head->stream_payload && m->stream_ready && m->stream.len > 0) {
-		enum inspect_result result = stream_matches(m, sig);
+		bool unmatched;
+		enum inspect_result result = stream_matches(m, sig, &unmatched);
 		if (result == INSPECT_MATCH) {
 			*flags |= ALERT_STREAM;
 			return true;
 		}
 		if (result == INSPECT_MORE && m->state)
-			pending_add(m, &m->state->dir[pkt->dir], sig->num, m->stream.offset + m->stream.len);
+			pending_add(m, &m->state->dir[pkt->dir], sig->num, m->stream.offset + m->stream.len, unmatched);
 	}
 	if (!payload_to_inspect(pkt) || head->stream_only ||
 	    (tcp && !head->packet_payload && pkt->flags & PACKET_PAYLOAD_IN_STREAM))

@@ -34,6 +34,7 @@ struct candidates {
 struct pending {
 	uint32_t sig;
 	uint64_t until; /* it is dropped once the window begins past this offset */
+	bool unmatched; /* nowhere in the window at the last look: where it matches next, it matches anew */
 };
 /* Bounded: pendings a flow direction keeps; more are forgotten, oldest first. */
 #define PENDING_MAX 32
@@ -238,7 +239,9 @@ uint8_t *matcher_scratch(struct sigs_matcher *matcher, uint32_t size);
 /* flow_state.c */
 struct sig_flow *flow_state_get(struct sigs_matcher *matcher, struct flow *flow);
 struct tx_state *tx_state_get(struct sigs_matcher *matcher, struct app_tx *tx);
-void pending_add(struct sigs_matcher *matcher, struct sig_flow_dir *dir, uint32_t sig, uint64_t until);
+void pending_add(struct sigs_matcher *matcher, struct sig_flow_dir *dir, uint32_t sig, uint64_t until, bool unmatched);
+/* Whether the signature was unmatched; from now on it is not. */
+bool pending_take(struct sig_flow_dir *dir, uint32_t sig);
 
 /* inspect.c */
 void alert_add(struct sigs_matcher *matcher, uint32_t num, uint8_t flags, const struct app_tx *tx);

@@ -7,6 +7,17 @@ from traffic import attacks, packets
 OVER_TCP = [n for n in attacks.ATTACKS if n not in ("scan-xmas", "scan-sweep", "c2-dns-data", "c2-dns-null")]
 
 
+# What completes each of these lies behind the end of its literal: a number tested, more data, a look ahead, Base64.
+BEHIND_A_LITERAL = """\
+alert tcp any any -> any 80 (msg:"a"; content:"GET "; depth:4; content:"HTTP/1."; byte_test:1,>=,0,0,relative,string,dec; sid:1;)
+alert tcp any any -> any 80 (msg:"b"; content:"HTTP/1."; isdataat:1,relative; sid:2;)
+alert tcp any any -> any 80 (msg:"c"; content:"GET "; byte_jump:1,0; isdataat:2,relative; sid:3;)
+alert tcp any any -> any 80 (msg:"d"; content:"HTTP/1."; pcre:"/HTTP.1\\.(?=1.{0,3}Host)/s"; sid:4;)
+alert tcp any any -> any 80 (msg:"e"; content:"X-Blob|3a 20|"; base64_decode:bytes 8,relative; base64_data; content:"attack"; sid:5;)
+alert tcp any any -> any 80 (msg:"f"; content:"HTTP/1."; content:"|0d 0a|"; distance:1; within:2; sid:6;)
+"""
+
+
 class Segmentation(harness.Case):
     def same(self, names, dress=lambda frames: frames, **options):
         for name in names:
@@ -52,6 +63,20 @@ class Segmentation(harness.Case):
         session.client(b"GET / HTTP/1.1\r\nHost: www.ex").server(b"HTTP/1.1 200 OK\r\nServer: ng")
         session.client(b"ample.com\r\n\r\n").server(b"inx\r\nContent-Length: 0\r\n\r\n").close()
         self.assertEqual(self.replay(capture.frames).records("http")[0]["http"]["hostname"], "www.example.com")
+
+    def test_what_completes_a_match_may_come_after_its_literal(self):
+        for segment in (packets.MSS, 1, 3, 20):
+            for inline in (False, True):
+                with self.subTest(segment=segment, inline=inline):
+                    capture = packets.Capture()
+                    session = capture.session(packets.OUTSIDE, packets.WEB_SERVER, 80, segment=segment)
+                    session.client(b"GET /0/index.html HTTP/1.1\r\nHost: www.example.com\r\nX-Blob: YXR0YWNr\r\n"
+                                   b"Accept: */*\r\n\r\n")
+                    session.server(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").close()
+                    outcome = self.replay(capture.frames, BEHIND_A_LITERAL, inline=inline)
+                    self.assertEqual(set(outcome.alerts()), set(range(1, 7)))
+                    if inline and segment < 20:  # a whole segment is looked at by itself, too
+                        self.assertEqual(set(outcome.alerts().values()), {1})
 
     def test_each_attack_is_seen_inline_too(self):
         for name in OVER_TCP:
