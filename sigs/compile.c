@@ -86,11 +86,30 @@ static void mark_relative(struct signature *sig)
 	}
 }
 
+/* Which contents end the search where they are not found: those that may stand anywhere behind what precedes them, when
+ * later tries of that begin further on. Without this, repetitions of one content cost a search of all the rest each. */
+static void mark_conclusive(struct signature *sig)
+{
+	for (unsigned i = 0; i < sig->buffer_count; i++) {
+		struct sig_buffer *buffer = &sig->buffers[i];
+		for (unsigned j = 0; j < buffer->match_count; j++) {
+			struct match *match = &buffer->matches[j];
+			const uint32_t bounds = CONTENT_NEGATED | CONTENT_WITHIN | CONTENT_DEPTH | CONTENT_ENDSWITH |
+						CONTENT_STARTSWITH;
+			if (match->type == MATCH_CONTENT)
+				match->content.conclusive = is_relative(match) && !(match->content.flags & bounds);
+			else if (match->type != MATCH_BYTE_TEST && match->type != MATCH_ISDATAAT)
+				break; /* may move back, or set what others are bounded by */
+		}
+	}
+}
+
 static int prepare_matches(struct sigs_ruleset *rs)
 {
 	for (uint32_t i = 0; i < rs->sig_count; i++) {
 		struct signature *sig = rs->sigs[i];
 		mark_relative(sig);
+		mark_conclusive(sig);
 		for (unsigned b = 0; b < sig->buffer_count; b++)
 			for (unsigned m = 0; m < sig->buffers[b].match_count; m++)
 				if (sig->buffers[b].matches[m].type == MATCH_PCRE)

@@ -139,7 +139,7 @@ static enum walk content_walk(struct walk_ctx *ctx, unsigned i, uint32_t at)
 			return WALK_STOP; /* nothing behind depends on where this stood */
 		r.low = (int64_t)start + 1;
 	}
-	return relative ? WALK_NO : WALK_STOP;
+	return relative && !c->conclusive ? WALK_NO : WALK_STOP;
 }
 
 static enum walk pcre_walk(struct walk_ctx *ctx, unsigned i, uint32_t at)

@@ -158,6 +158,7 @@ struct match_content {
 	int8_t offset_var, depth_var, distance_var, within_var; /* SIG_VAR_NONE, or the variable's index */
 	uint16_t chop_offset, chop_length;
 	uint8_t relative_next; /* set by the compiling half: the next match is relative to this one, so try further places */
+	uint8_t conclusive; /* set by the compiling half: not found behind the first try, it is behind no later one */
 };
 
 /* Names that pcre, flowbits ... store under: numbered in the rule set, see names below. */

@@ -268,6 +268,28 @@ static void expression_that_never_ends_is_given_up(void **state)
 	unload();
 }
 
+/* Repetitions of one content, and none of what must follow: one search of the rest tells, not one behind each. */
+static void what_is_nowhere_is_sought_once(void **state)
+{
+	(void)state;
+	char payload[1200] = "needle";
+	memset(payload + 6, 'a', sizeof(payload) - 7);
+	load("alert udp any any -> any any (content:\"needle\"; fast_pattern; content:\"a\"; distance:0; "
+	     "content:\"xy\"; distance:0; sid:1;)");
+	uint32_t all = ruleset->options.inspection_limit;
+	judge(payload, TO_SERVER);
+	assert_sids(0);
+	assert_true(all - matcher->steps < 10);
+	/* but where something bounds it, a later try may have it in reach */
+	unload();
+	load("alert udp any any -> any any (content:\"needle\"; fast_pattern; content:\"a\"; distance:0; "
+	     "content:\"xy\"; within:2; sid:1;)");
+	memcpy(payload + 500, "xy", 2);
+	judge(payload, TO_SERVER);
+	assert_sids(1, 1);
+	unload();
+}
+
 static void flow_state_is_bounded(void **state)
 {
 	(void)state;
@@ -300,6 +322,7 @@ int main(void)
 		cmocka_unit_test(tags_mark_what_follows),
 		cmocka_unit_test(captures_reach_other_signatures),
 		cmocka_unit_test(expression_that_never_ends_is_given_up),
+		cmocka_unit_test(what_is_nowhere_is_sought_once),
 		cmocka_unit_test(flow_state_is_bounded),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
