@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * One frame: the first byte chooses the link type, the rest is what came. Holds: every layer lies inside the frame, lengths
- * fit in each other, and what is invalid has no transport.
+ * One frame: the first byte chooses the link type, and with bit 7 whether the backend says that checksums are not there yet;
+ * the rest is what came. Holds: every layer lies inside the frame, lengths fit in each other, and what is invalid has no
+ * transport.
  */
 #include <netinet/in.h>
 #include <pcap/dlt.h>
@@ -90,7 +91,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	frame.ts_ns = 1;
 	frame.number = 1;
 	frame.port = 0;
-	frame.link_type = link_types[data[0] % LINK_TYPES];
+	frame.link_type = link_types[(data[0] & 127) % LINK_TYPES];
+	frame.checksum_unready = data[0] & 128;
 	decode_frame(decoder, &frame);
 	unsigned layers = 0;
 	for (const struct packet *p = &frame; p; p = p->inner) {

@@ -36,8 +36,8 @@ struct decoder;
 struct decoder *decoder_new(const struct decode_config *config, struct counters *counters);
 void decoder_free(struct decoder *decoder);
 
-/* Fills in a packet whose data, len, wire_len, ts_ns, number, link_type and port are set (all else is overwritten) and
- * the chain of its inner packets. Events say what is malformed; PACKET_INVALID when no more can be read. */
+/* Fills in a packet whose data, len, wire_len, ts_ns, number, link_type, port and checksum_unready are set (all else is
+ * overwritten) and the chain of its inner packets. Events say what is malformed; PACKET_INVALID when no more can be read. */
 void decode_frame(struct decoder *decoder, struct packet *pkt);
 
 /* Decodes a reassembled IP datagram (from defrag): `pkt->data` starts with its IP header, `link_type` is DLT_RAW, `root` is the
