@@ -4,22 +4,63 @@
 
 #include "config.h"
 
+/* One character of UTF-8 text: its length in bytes, and its number in *code. A byte that begins none stands for itself. */
+static unsigned utf8_read(const char *text, unsigned *code)
+{
+	const uint8_t *at = (const uint8_t *)text;
+	unsigned len = at[0] >= 0xf0 ? 4 : at[0] >= 0xe0 ? 3 : at[0] >= 0xc0 ? 2 : 1;
+	*code = len == 1 ? at[0] : at[0] & (0x7fu >> len);
+	for (unsigned i = 1; i < len; i++) {
+		if ((at[i] & 0xc0) != 0x80) { /* the end of the text, too */
+			*code = at[0];
+			return 1;
+		}
+		*code = *code << 6 | (at[i] & 0x3f);
+	}
+	return len;
+}
+
+/* Whether YAML takes a character for itself between quotes: no control character, and none of those that it reads as the end of
+ * a line or of the byte order. */
+static bool stands_for_itself(unsigned code)
+{
+	return code >= 0x20 && (code < 0x7f || code > 0x9f) && code != 0x2028 && code != 0x2029 && code != 0xfeff &&
+	       code != 0xfffe && code != 0xffff;
+}
+
 static void print_quoted(FILE *out, const char *text)
 {
 	fputc('"', out);
-	for (; *text; text++) {
-		if (*text == '"' || *text == '\\')
+	while (*text) {
+		unsigned code, len = utf8_read(text, &code);
+		if (code == '"' || code == '\\')
 			fputc('\\', out);
-		fputc(*text, out);
+		if (stands_for_itself(code))
+			fwrite(text, 1, len, out);
+		else
+			fprintf(out, code > 0xff ? "\\u%04x" : "\\x%02x", code);
+		text += len;
 	}
 	fputc('"', out);
+}
+
+/* The names that rules can say are words; any other one needs quotes. */
+static void print_name(FILE *out, const char *name)
+{
+	static const char word[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_";
+	if (name[0] && strspn(name, word) == strlen(name))
+		fputs(name, out);
+	else
+		print_quoted(out, name);
 }
 
 static void print_vars(FILE *out, const char *name, const struct config_vars *vars)
 {
 	fprintf(out, "  %s:\n", name);
 	for (size_t i = 0; i < vars->count; i++) {
-		fprintf(out, "    %s: ", vars->items[i].name);
+		fputs("    ", out);
+		print_name(out, vars->items[i].name);
+		fputs(": ", out);
 		print_quoted(out, vars->items[i].value);
 		fputc('\n', out);
 	}

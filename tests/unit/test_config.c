@@ -109,14 +109,11 @@ static void golden_cases_hold(void **state)
 }
 
 /* Reading what was printed gives the same configuration: nothing is lost or shown in a form that cannot be read. */
-static void the_printed_configuration_reads_back(void **state)
+static void expect_reads_back(struct config *first)
 {
-	const char *folder = *state;
-	char in[4096], error[CONFIG_ERROR_MAX], path[] = "/tmp/sekisho-config-XXXXXX";
-	struct config first, second;
-	snprintf(in, sizeof(in), "%s/values.in", folder);
-	assert_int_equal(load(&first, in, false, error), 0);
-	char *text = printed(&first);
+	char error[CONFIG_ERROR_MAX], path[] = "/tmp/sekisho-config-XXXXXX";
+	struct config second;
+	char *text = printed(first);
 	int fd = mkstemp(path);
 	assert_true(fd >= 0);
 	assert_int_equal(write(fd, text, strlen(text)), strlen(text));
@@ -127,10 +124,57 @@ static void the_printed_configuration_reads_back(void **state)
 		fail_msg("%s", error);
 	char *again = printed(&second);
 	assert_string_equal(again, text);
+	assert_int_equal(second.address_vars.count, first->address_vars.count);
+	for (size_t i = 0; i < first->address_vars.count; i++) {
+		assert_string_equal(second.address_vars.items[i].name, first->address_vars.items[i].name);
+		assert_string_equal(second.address_vars.items[i].value, first->address_vars.items[i].value);
+	}
+	assert_string_equal(second.records.sensor_name, first->records.sensor_name);
 	free(text);
 	free(again);
-	config_free(&first);
 	config_free(&second);
+}
+
+static void the_printed_configuration_reads_back(void **state)
+{
+	const char *folder = *state;
+	char in[4096], error[CONFIG_ERROR_MAX];
+	struct config config;
+	snprintf(in, sizeof(in), "%s/values.in", folder);
+	assert_int_equal(load(&config, in, false, error), 0);
+	expect_reads_back(&config);
+	config_free(&config);
+}
+
+static void any_text_is_printed_so_that_it_reads_back(void **state)
+{
+	/* line ends of every kind, other control characters, what YAML would take for syntax, and what needs no quoting */
+	static const char *const texts[] = {"two\nlines",
+					    "a\r\n",
+					    "\t",
+					    "\x01\x7f",
+					    "\xc2\x85\xe2\x80\xa8",
+					    "\xef\xbb\xbf",
+					    "\xc2\x9b\xc2\xa0",
+					    " a: b # c ",
+					    "\"\\x41\"",
+					    "- [&x, *y]",
+					    "\xe6\x9d\xb1\xe4\xba\xac",
+					    "\xf0\x9f\x9a\xa7"};
+	(void)state;
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+		char error[CONFIG_ERROR_MAX];
+		struct config config;
+		assert_int_equal(config_init(&config, false), 0);
+		struct config_var *var = calloc(1, sizeof(*var));
+		*var = (struct config_var){.name = strdup(texts[i]), .value = strdup(texts[i])};
+		config.address_vars = (struct config_vars){.items = var, .count = 1};
+		free(config.records.sensor_name);
+		config.records.sensor_name = strdup(texts[i]);
+		assert_int_equal(config_finish(&config, error), 0);
+		expect_reads_back(&config);
+		config_free(&config);
+	}
 }
 
 static void assignments_override(void **state)
@@ -220,6 +264,7 @@ int main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_prestate(golden_cases_hold, folder),
 		cmocka_unit_test_prestate(the_printed_configuration_reads_back, folder),
+		cmocka_unit_test(any_text_is_printed_so_that_it_reads_back),
 		cmocka_unit_test(assignments_override),
 		cmocka_unit_test(what_a_file_may_hold_is_bounded),
 		cmocka_unit_test(policies_follow_the_mode),
