@@ -248,7 +248,8 @@ static bool value_of_text(const struct dataset *set, const char *text, size_t le
 	case DATASET_IP:
 		return address_bytes(set, text, len, out, out_len);
 	case DATASET_STRING:
-		*out_len = base64_decode_bytes((const uint8_t *)text, len, out, DATASET_VALUE_MAX, BASE64_STRICT);
+		/* one byte more shows that it is too long */
+		*out_len = base64_decode_bytes((const uint8_t *)text, len, out, DATASET_VALUE_MAX + 1, BASE64_STRICT);
 		return *out_len > 0 || len == 0;
 	}
 	return false;
@@ -256,7 +257,7 @@ static bool value_of_text(const struct dataset *set, const char *text, size_t le
 
 static bool load_line(struct dataset *set, const char *line, size_t len)
 {
-	uint8_t value[DATASET_VALUE_MAX], room[16];
+	uint8_t value[DATASET_VALUE_MAX + 1], room[16];
 	unsigned long reputation = 0;
 	const char *comma = memchr(line, ',', len);
 	size_t text_len = comma ? (size_t)(comma - line) : len, value_len = 0;

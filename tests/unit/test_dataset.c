@@ -46,6 +46,26 @@ static void strings_are_base64_lines(void **state)
 	assert_int_equal(bad, 2);
 }
 
+/* A value that was cut would stand for every longer one that begins so. */
+static void a_string_that_is_too_long_is_refused_whole(void **state)
+{
+	(void)state;
+	struct dataset set = {.type = DATASET_STRING};
+	static char text[6000];
+	static uint8_t longest[4096]; /* of zeros: "AAAA" is three */
+	unsigned bad = 0;
+	memset(text, 'A', 5460);
+	memcpy(text + 5460, "AA==\n", 6);
+	assert_int_equal(load(&set, text, &bad), 0);
+	assert_true(dataset_has(&set, (struct bytes){.data = longest, .len = 4096}, NULL));
+	memcpy(text + 5460, "AAA=\n", 6);
+	assert_int_equal(load(&set, text, &bad), -EINVAL);
+	assert_int_equal(bad, 1);
+	memcpy(text + 5460, "AAAA\n", 6);
+	assert_int_equal(load(&set, text, &bad), -EINVAL);
+	assert_int_equal(dataset_count(&set), 1);
+}
+
 static void reputations_come_with_their_values(void **state)
 {
 	(void)state;
@@ -130,6 +150,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(strings_are_base64_lines),
+		cmocka_unit_test(a_string_that_is_too_long_is_refused_whole),
 		cmocka_unit_test(reputations_come_with_their_values),
 		cmocka_unit_test(hashes_and_addresses_have_their_own_forms),
 		cmocka_unit_test(a_set_grows_up_to_its_memory),
