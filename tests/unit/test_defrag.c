@@ -326,8 +326,8 @@ static void teardrop_is_refused_inline_and_harms_nobody(void **state)
 	b = bench_new(false);
 	assert_null(letters(b, 'a', 0, 5, true));
 	struct packet *whole = offer(b, 3, false, "xxxx", 4);
-	if (whole)
-		assert_int_equal(whole->payload_len, 28);
+	assert_non_null(whole);
+	assert_int_equal(whole->payload_len, 28); /* as long as its last fragment says */
 	bench_free(b);
 }
 
@@ -424,6 +424,30 @@ static void no_datagram_is_longer_than_ip_allows(void **state)
 	bench_free(b);
 }
 
+static void run_events(struct bench *b)
+{
+	assert_null(letters(b, 'a', 0, 2, true));
+	assert_null(letters(b, 'b', 1, 2, true));
+	assert_true(event_set_has(&b->pkt.events, b->v6 ? EVENT_IPV6_FRAG_OVERLAP : EVENT_IPV4_FRAG_OVERLAP));
+	b->id++;
+	assert_null(letters(b, 'a', 0, 0, true)); /* a fragment of nothing */
+	assert_true(event_set_has(&b->pkt.events, b->v6 ? EVENT_IPV6_FRAG_IGNORED : EVENT_IPV4_FRAG_IGNORED));
+	assert_null(letters(b, 'a', 8191, 2, true));
+	assert_true(
+		event_set_has(&b->pkt.events, b->v6 ? EVENT_IPV6_FRAG_PKT_TOO_LARGE : EVENT_IPV4_FRAG_PKT_TOO_LARGE));
+	/* each is counted once */
+	assert_int_equal(b->counters.event[b->v6 ? EVENT_IPV6_FRAG_OVERLAP : EVENT_IPV4_FRAG_OVERLAP], 1);
+	assert_int_equal(b->counters.event[b->v6 ? EVENT_IPV6_FRAG_IGNORED : EVENT_IPV4_FRAG_IGNORED], 1);
+	assert_int_equal(b->counters.event[b->v6 ? EVENT_IPV6_FRAG_PKT_TOO_LARGE : EVENT_IPV4_FRAG_PKT_TOO_LARGE], 1);
+}
+
+static void what_is_wrong_with_fragments_is_an_event(void **state)
+{
+	(void)state;
+	both_families(run_events, true);
+	both_families(run_events, false);
+}
+
 static void a_fragment_with_a_wrong_checksum_counts_for_nothing(void **state)
 {
 	(void)state;
@@ -455,6 +479,7 @@ int main(void)
 		cmocka_unit_test(datagrams_beyond_the_limit_follow_the_policy),
 		cmocka_unit_test(memory_that_is_full_follows_the_policy),
 		cmocka_unit_test(no_datagram_is_longer_than_ip_allows),
+		cmocka_unit_test(what_is_wrong_with_fragments_is_an_event),
 		cmocka_unit_test(a_fragment_with_a_wrong_checksum_counts_for_nothing),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -4,6 +4,7 @@
 /*
  * The events of packets and streams: X(identifier, class, name). The names are those that the rule language knows;
  * each states its meaning. New ones go to the end of their class's block; the order carries no meaning.
+ * Four of decoding are names only, so that published rules load; tests/replay/test_decode.py says which and why.
  */
 
 /* clang-format off */
