@@ -310,7 +310,9 @@ static void take_syn_ack(struct tcp_context *c, const struct tcp_handshake *q)
 		client->last_ts = server->last_ts = 0;
 		client->flags &= (uint16_t)~HALF_ZERO_TIMESTAMP;
 	}
-	client->last_ack = q->ack;
+	/* Passive: data on the SYN counts once the server acknowledges it in an established session. */
+	bool later = session->flags & SESSION_FAST_OPEN && !c->engine->config.inline_mode;
+	client->last_ack = later ? client->isn + 1 : q->ack;
 	client->wscale = session->flags & SESSION_WSCALE && q->wscale >= 0 ? (uint8_t)q->wscale : 0;
 	if (q->wscale < 0)
 		server->wscale = 0; /* scaling needs both */
