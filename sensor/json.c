@@ -250,16 +250,34 @@ void jw_bool(struct json *json, const char *name, bool value)
 	put(json, value ? "true" : "false", value ? 4 : 5);
 }
 
+static void put_fraction(struct json *json, const char *name, const char *text, int n, int size, double value)
+{
+	before_value(json, name);
+	/* infinities and NaN have no place in JSON */
+	if (n <= 0 || n >= size || !(value > -1e50 && value < 1e50))
+		put(json, "null", 4);
+	else
+		put(json, text, (size_t)n);
+}
+
 void jw_number(struct json *json, const char *name, double value)
 {
 	char text[64];
 	int n = snprintf(text, sizeof(text), "%.6f", value);
-	before_value(json, name);
-	/* infinities and NaN have no place in JSON */
-	if (n <= 0 || n >= (int)sizeof(text) || !(value > -1e50 && value < 1e50))
-		put(json, "null", 4);
-	else
-		put(json, text, (size_t)n);
+	put_fraction(json, name, text, n, sizeof(text), value);
+}
+
+void jw_exact(struct json *json, const char *name, double value)
+{
+	char text[64];
+	int n = 0;
+	/* 17 digits are enough for any double; most need fewer */
+	for (int digits = 15; digits <= 17; digits++) {
+		n = snprintf(text, sizeof(text), "%.*g", digits, value);
+		if (strtod(text, NULL) == value)
+			break;
+	}
+	put_fraction(json, name, text, n, sizeof(text), value);
 }
 
 void jw_hex(struct json *json, const char *name, const uint8_t *data, size_t len)
@@ -380,6 +398,11 @@ static void sink_number(struct field_sink *sink, const char *name, int64_t value
 	jw_int(sink_json(sink), name, value);
 }
 
+static void sink_fraction(struct field_sink *sink, const char *name, double value)
+{
+	jw_exact(sink_json(sink), name, value);
+}
+
 static void sink_boolean(struct field_sink *sink, const char *name, bool value)
 {
 	jw_bool(sink_json(sink), name, value);
@@ -393,6 +416,7 @@ void jw_sink_init(struct json_sink *sink, struct json *json)
 			 .close = sink_close,
 			 .text = sink_text,
 			 .number = sink_number,
+			 .fraction = sink_fraction,
 			 .boolean = sink_boolean},
 		.json = json,
 	};

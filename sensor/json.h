@@ -50,6 +50,8 @@ void jw_int(struct json *json, const char *name, int64_t value);
 void jw_bool(struct json *json, const char *name, bool value);
 /* A number that has a fraction, with at most six digits after the point. */
 void jw_number(struct json *json, const char *name, double value);
+/* The same with as many digits as it takes to read back the very value. */
+void jw_exact(struct json *json, const char *name, double value);
 void jw_hex(struct json *json, const char *name, const uint8_t *data, size_t len);
 void jw_base64(struct json *json, const char *name, const uint8_t *data, size_t len);
 /* One character a byte: line ends and printable ASCII as they are, a dot for the rest. */

@@ -494,6 +494,13 @@ static void metadata_number(struct field_sink *sink, const char *name, int64_t v
 	m->out->number(m->out, name, value);
 }
 
+static void metadata_fraction(struct field_sink *sink, const char *name, double value)
+{
+	struct metadata_sink *m = (struct metadata_sink *)sink;
+	metadata_flush(m);
+	m->out->fraction(m->out, name, value);
+}
+
 static void metadata_boolean(struct field_sink *sink, const char *name, bool value)
 {
 	struct metadata_sink *m = (struct metadata_sink *)sink;
@@ -522,6 +529,7 @@ void eve_metadata(struct records *records, const struct packet *pkt)
 			 .close = metadata_close,
 			 .text = metadata_text,
 			 .number = metadata_number,
+			 .fraction = metadata_fraction,
 			 .boolean = metadata_boolean},
 		.out = &records->sink.sink,
 	};

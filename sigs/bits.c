@@ -423,6 +423,26 @@ void flow_var_set(struct sigs_matcher *m, uint32_t name, const uint8_t *data, ui
 	*var = (struct sig_flow_var){.id = id, .len = len, .data = copy};
 }
 
+void flow_entropy_set(struct sigs_matcher *m, uint32_t name, double value)
+{
+	struct sig_flow *state = m->state;
+	uint64_t id = name_id(m, NAME_ENTROPY, name);
+	unsigned i = 0;
+	if (state == NULL)
+		return;
+	while (i < state->entropy_count && state->entropies[i].id != id)
+		i++;
+	if (i == state->entropy_count) {
+		void *list = state->entropies;
+		if (!list_room(m->slab, &list, sizeof(*state->entropies), state->entropy_count, &state->entropy_cap,
+			       FLOW_ENTROPIES_MAX))
+			return;
+		state->entropies = list;
+		state->entropy_count++;
+	}
+	state->entropies[i] = (struct sig_flow_entropy){.id = id, .value = value};
+}
+
 const struct sig_flow_var *flow_var_get(const struct sigs_matcher *m, uint32_t name)
 {
 	uint64_t id = name_id(m, NAME_FLOWVAR, name);

@@ -382,13 +382,14 @@ static bool base64_walk(struct walk_ctx *ctx, const struct match_base64 *b, uint
 	return holds;
 }
 
-static bool entropy_holds(const struct match_entropy *e, const struct inspect_view *view)
+static bool entropy_holds(struct sigs_matcher *m, const struct match_entropy *e, const struct inspect_view *view)
 {
-	uint32_t from = e->offset < view->len ? e->offset : view->len, len = view->len - from;
+	/* what is not there has no entropy, not one of zero */
+	if (e->offset > view->len || e->bytes > view->len - e->offset)
+		return false;
+	uint32_t from = e->offset, len = e->bytes ? e->bytes : view->len - from;
 	uint32_t counts[256] = {0};
 	double entropy = 0;
-	if (e->bytes && e->bytes < len)
-		len = e->bytes;
 	for (uint32_t i = 0; i < len; i++)
 		counts[view->data[from + i]]++;
 	for (unsigned c = 0; c < 256 && len; c++) {
@@ -397,6 +398,7 @@ static bool entropy_holds(const struct match_entropy *e, const struct inspect_vi
 		double share = (double)counts[c] / len;
 		entropy -= share * __builtin_log2(share);
 	}
+	flow_entropy_set(m, e->name, entropy);
 	switch (e->op) {
 	case NUMBER_EQ:
 		return entropy == e->a;
@@ -457,7 +459,7 @@ static bool plain_holds(struct walk_ctx *ctx, const struct match *match, uint32_
 	case MATCH_ASN1:
 		return asn1_match(&match->asn1, ctx->view.data, ctx->view.len, at);
 	case MATCH_ENTROPY:
-		return entropy_holds(&match->entropy, &ctx->view);
+		return entropy_holds(ctx->m, &match->entropy, &ctx->view);
 	default:
 		return false;
 	}

@@ -60,6 +60,7 @@ void sigs_flow_free(struct sigs_matcher *m, struct flow *flow)
 	slab_free(m->slab, state->bits, state->bit_cap * sizeof(*state->bits));
 	slab_free(m->slab, state->ints, state->int_cap * sizeof(*state->ints));
 	slab_free(m->slab, state->vars, state->var_cap * sizeof(*state->vars));
+	slab_free(m->slab, state->entropies, state->entropy_cap * sizeof(*state->entropies));
 	slab_free(m->slab, state->tags, FLOW_TAGS_MAX * sizeof(*state->tags));
 	slab_free(m->slab, state, sizeof(*state));
 	flow->slot[FLOW_SLOT_SIGS] = NULL;
@@ -168,6 +169,22 @@ static void int_fields(const struct sigs_matcher *m, const struct sig_flow *stat
 		sink->close(sink);
 }
 
+static void entropy_fields(const struct sigs_matcher *m, const struct sig_flow *state, struct field_sink *sink)
+{
+	bool open = false;
+	for (unsigned i = 0; i < state->entropy_count; i++) {
+		const char *name = name_of(m, NAME_ENTROPY, state->entropies[i].id);
+		if (name == NULL)
+			continue;
+		if (!open)
+			sink->object(sink, "entropy");
+		open = true;
+		sink->fraction(sink, name, state->entropies[i].value);
+	}
+	if (open)
+		sink->close(sink);
+}
+
 static void var_field(struct field_sink *sink, const char *list, bool *open, const char *name, const uint8_t *data,
 		      uint32_t len)
 {
@@ -198,6 +215,8 @@ void sigs_flow_fields(struct sigs_matcher *m, const struct packet *pkt, struct f
 			  m->packet_vars[i].len);
 	if (open)
 		sink->close(sink);
-	if (state)
+	if (state) {
 		int_fields(m, state, sink);
+		entropy_fields(m, state, sink);
+	}
 }

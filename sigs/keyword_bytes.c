@@ -2,6 +2,7 @@
 #include <ctype.h>
 #include <errno.h>
 #include <float.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -602,6 +603,18 @@ static bool entropy_value(const char *s, struct match_entropy *entropy)
 	return *end == '\0';
 }
 
+/* Under which records show what was found: "file_data" for file.data, "content" for the payload. */
+static uint32_t entropy_name(struct rule *rule)
+{
+	char name[64];
+	const char *buffer = rule->sticky_base64 ? "base64_data" : rule->sticky ? rule->sticky->name : "content";
+	snprintf(name, sizeof(name), "%s", buffer);
+	for (char *s = name; *s; s++)
+		if (*s == '.')
+			*s = '_';
+	return builder_name(rule->builder, NAME_ENTROPY, name);
+}
+
 int keyword_entropy(struct rule *rule, const struct keyword *keyword, char *value)
 {
 	(void)keyword;
@@ -631,6 +644,9 @@ int keyword_entropy(struct rule *rule, const struct keyword *keyword, char *valu
 	struct match *m = list < 0 ? NULL : rule_add(rule, list, MATCH_ENTROPY);
 	if (m == NULL)
 		return -EINVAL;
+	entropy.name = entropy_name(rule);
+	if (entropy.name == UINT32_MAX)
+		return rule_fail(rule, "out of memory");
 	m->entropy = entropy;
 	return 0;
 }

@@ -51,6 +51,10 @@ struct sig_flow_var {
 	uint32_t len;
 	uint8_t *data;
 };
+struct sig_flow_entropy {
+	uint64_t id;
+	double value;
+};
 struct sig_flow_tag {
 	uint64_t first_ns;
 	uint32_t gid, sid;
@@ -64,6 +68,7 @@ struct sig_flow_tag {
 #define FLOW_BITS_MAX	   256
 #define FLOW_INTS_MAX	   64
 #define FLOW_VARS_MAX	   32
+#define FLOW_ENTROPIES_MAX 32
 #define FLOW_VAR_BYTES_MAX 1024
 #define FLOW_TAGS_MAX	   50
 
@@ -94,7 +99,9 @@ struct sig_flow {
 	struct sig_flow_bit *bits;
 	struct sig_flow_int *ints;
 	struct sig_flow_var *vars;
+	struct sig_flow_entropy *entropies; /* by buffer, as last computed */
 	struct sig_flow_tag *tags;
+	uint16_t entropy_count, entropy_cap;
 	uint16_t bit_count, bit_cap, int_count, int_cap, var_count, var_cap, tag_count, tag_cap;
 	uint8_t app_seen[2]; /* enum app_id, by direction */
 };
@@ -307,4 +314,5 @@ bool tag_check(struct sigs_matcher *matcher);
 
 /* alerts.c: orders what was found, applies thresholds and precedence, and fills in the result. */
 void alerts_finish(struct sigs_matcher *matcher);
+void flow_entropy_set(struct sigs_matcher *matcher, uint32_t name, double value);
 void post_match(struct sigs_matcher *matcher, const struct signature *sig, const struct app_tx *tx);

@@ -310,6 +310,7 @@ struct match_entropy {
 	enum number_op op;
 	double a, b;
 	uint32_t bytes, offset;
+	uint32_t name; /* of the buffer, as the flow remembers what was found */
 };
 
 struct match_file { /* filename, fileext, filemd5 ..., filesize */
@@ -536,7 +537,16 @@ struct dataset {
  * 0 or -EINVAL with *bad_line set. Called by the language half when a rule names a file. */
 int dataset_load(struct dataset *set, struct arena *arena, const char *text, size_t len, unsigned *bad_line);
 
-enum name_space { NAME_FLOWBIT, NAME_XBIT, NAME_HOSTBIT, NAME_FLOWINT, NAME_FLOWVAR, NAME_PKTVAR, NAME_SPACES };
+enum name_space {
+	NAME_FLOWBIT,
+	NAME_XBIT,
+	NAME_HOSTBIT,
+	NAME_FLOWINT,
+	NAME_FLOWVAR,
+	NAME_PKTVAR,
+	NAME_ENTROPY,
+	NAME_SPACES
+};
 
 /* Everything that sigs_compile gets from the builder; the arena goes with it. */
 struct parsed_rules {

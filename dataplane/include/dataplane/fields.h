@@ -20,6 +20,7 @@ struct field_sink {
 	void (*text)(struct field_sink *sink, const char *name, struct bytes value); /* any bytes; the sink escapes */
 	void (*number)(struct field_sink *sink, const char *name, int64_t value);
 	void (*boolean)(struct field_sink *sink, const char *name, bool value);
+	void (*fraction)(struct field_sink *sink, const char *name, double value);
 };
 
 static inline void field_text(struct field_sink *s, const char *name, const char *value)
