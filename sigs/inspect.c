@@ -11,10 +11,8 @@
 
 /* --- the packet's facts -------------------------------------------------------------------------------------------- */
 
-static uint8_t transport_of(const struct packet *pkt)
+static uint8_t transport_named(const struct packet *pkt)
 {
-	if (pkt->family == 0 || pkt->flags & PACKET_INVALID)
-		return SIG_TRANSPORT_NON_IP;
 	switch (pkt->proto) {
 	case 6:
 		return SIG_TRANSPORT_TCP;
@@ -30,6 +28,17 @@ static uint8_t transport_of(const struct packet *pkt)
 	default:
 		return SIG_TRANSPORT_OTHER;
 	}
+}
+
+static uint8_t transport_of(const struct packet *pkt)
+{
+	return pkt->family == 0 || pkt->flags & PACKET_INVALID ? SIG_TRANSPORT_NON_IP : transport_named(pkt);
+}
+
+/* What the rule's protocol is compared with: a TCP header that is too short to be read is one of TCP all the same. */
+static uint8_t header_transport_of(const struct packet *pkt)
+{
+	return transport_of(pkt) | (pkt->family ? transport_named(pkt) : 0);
 }
 
 static uint32_t facts_of(const struct packet *pkt)
@@ -116,7 +125,7 @@ static bool either_side_matches(struct sigs_matcher *m, const struct sig_head *h
 
 bool header_matches(struct sigs_matcher *m, const struct sig_head *head)
 {
-	if (head->needs & ~m->facts || !(head->transport & m->transport))
+	if (head->needs & ~m->facts || !(head->transport & m->header_transport))
 		return false;
 	if (head->family && head->family != m->pkt->family)
 		return false;
@@ -511,6 +520,7 @@ static void begin(struct sigs_matcher *m, struct packet *pkt)
 	m->pkt = pkt;
 	m->state = pkt->flow ? flow_state_get(m, pkt->flow) : NULL;
 	m->transport = transport_of(pkt);
+	m->header_transport = header_transport_of(pkt);
 	m->facts = facts_of(pkt);
 	m->stream = (struct inspect_view){0};
 	m->fresh = 0;

@@ -208,7 +208,8 @@ struct sigs_matcher {
 	uint32_t facts;		   /* enum sig_need that hold */
 	uint64_t src_has, dst_has; /* cached sets that have the packet's source, destination; while addr_known */
 	bool addr_known;
-	uint8_t transport;
+	uint8_t transport;	    /* what is read of the packet; SIG_TRANSPORT_NON_IP when it is unreadable */
+	uint8_t header_transport;   /* and what its IP header says */
 	struct inspect_view stream; /* raw window; data NULL: none */
 	uint32_t fresh;		    /* index of the first new byte in it */
 	bool stream_ready;
