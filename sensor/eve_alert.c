@@ -104,6 +104,12 @@ void eve_alert_object(struct records *records, const struct packet *pkt, const s
 	}
 	if (whole)
 		put_rule_metadata(j, info);
+	if (match->context_count > 0) {
+		jw_object(j, "context");
+		for (unsigned i = 0; i < match->context_count; i++)
+			jw_text(j, match->context[i].name, match->context[i].value);
+		jw_close(j);
+	}
 	jw_close(j);
 }
 
@@ -247,7 +253,8 @@ static void put_files(struct records *records, const struct packet *pkt, const s
 {
 	struct json *j = &records->json;
 	bool open = false;
-	for (const struct app_file *f = match->tx->files; f; f = f->next) {
+	/* a rule on files is told from the one on that it matched */
+	for (const struct app_file *f = match->file ? match->file : match->tx->files; f; f = f->next) {
 		if (f->dir != pkt->dir)
 			continue;
 		if (!open)

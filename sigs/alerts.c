@@ -5,7 +5,23 @@
 
 /* From signatures found to the packet's matches: in the language's order, past thresholds, under the rules of precedence. */
 
-void alert_add(struct sigs_matcher *m, uint32_t num, uint8_t flags, const struct app_tx *tx)
+/* Copied: the buffer that it stands in may be another's when the record is written. */
+static void context_add(struct sigs_matcher *m, const struct capture *capture)
+{
+	if (m->context_count == CONTEXTS_MAX)
+		return;
+	uint8_t *copy = matcher_scratch(m, capture->len);
+	if (copy == NULL)
+		return;
+	memcpy(copy, capture->data, capture->len);
+	m->contexts[m->context_count++] = (struct sigs_context){
+		.name = m->ruleset->parsed.names[NAME_PKTVAR][capture->name],
+		.value = {.data = copy, .len = capture->len},
+	};
+}
+
+void alert_add(struct sigs_matcher *m, uint32_t num, uint8_t flags, const struct app_tx *tx,
+	       const struct app_file *file)
 {
 	if (m->profile)
 		m->profile[num].matches++;
@@ -13,16 +29,22 @@ void alert_add(struct sigs_matcher *m, uint32_t num, uint8_t flags, const struct
 		m->alert_overflow++;
 		return;
 	}
-	m->alerts[m->alert_count++] = (struct alert){.num = num, .flags = flags, .tx = tx, .tx_id = tx ? tx->id : 0};
+	struct alert *alert = &m->alerts[m->alert_count++];
+	*alert = (struct alert){.num = num, .flags = flags, .tx = tx, .tx_id = tx ? tx->id : 0, .file = file};
+	alert->context_first = (uint16_t)m->context_count;
+	for (unsigned i = 0; i < m->capture_count; i++)
+		if (m->captures[i].scope == CAPTURE_ALERT)
+			context_add(m, &m->captures[i]);
+	alert->context_count = (uint16_t)(m->context_count - alert->context_first);
 }
 
 void post_match(struct sigs_matcher *m, const struct signature *sig, const struct app_tx *tx)
 {
 	for (unsigned i = 0; i < m->capture_count; i++) {
 		const struct capture *capture = &m->captures[i];
-		if (capture->of_flow)
+		if (capture->scope == CAPTURE_FLOW)
 			flow_var_set(m, capture->name, capture->data, capture->len);
-		else
+		else if (capture->scope == CAPTURE_PACKET)
 			packet_var_set(m, capture->name, capture->data, capture->len);
 	}
 	for (unsigned i = 0; i < sig->post_count; i++) {
@@ -93,6 +115,9 @@ static struct sigs_match match_of(const struct sigs_matcher *m, const struct ale
 		.has_tx = (alert->flags & ALERT_TX) != 0,
 		.tx_id = alert->tx_id,
 		.tx = alert->tx,
+		.file = alert->file,
+		.context = m->contexts + alert->context_first,
+		.context_count = alert->context_count,
 	};
 }
 

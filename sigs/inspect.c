@@ -483,7 +483,7 @@ static void alert_with_tx(struct sigs_matcher *m, uint32_t num, const struct sig
 	if (head->app && flow && flow->app && m->transport == SIG_TRANSPORT_UDP)
 		for (tx = app_tx_first(flow); tx && tx->inspected[m->pkt->dir];)
 			tx = tx->next;
-	alert_add(m, num, tx ? flags | ALERT_TX : flags, tx);
+	alert_add(m, num, tx ? flags | ALERT_TX : flags, tx, NULL);
 }
 
 static void judge_packet(struct sigs_matcher *m)
@@ -526,7 +526,7 @@ static void begin(struct sigs_matcher *m, struct packet *pkt)
 	m->fresh = 0;
 	m->stream_ready = false;
 	m->app_settled = false;
-	m->alert_count = m->alert_overflow = m->alerts_shown = 0;
+	m->alert_count = m->alert_overflow = m->alerts_shown = m->context_count = 0;
 	m->packet_var_count = m->transformed_count = 0;
 	m->arena_used = 0;
 	m->result.count = m->result.overflow = 0;

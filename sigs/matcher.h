@@ -108,7 +108,10 @@ struct sig_flow {
 
 /* A signature of both directions has one entry, any other one for each. */
 #define TX_BOTH_SIDES 2
-enum tx_entry_flag { TX_ENTRY_DONE = 1 << 0, TX_ENTRY_EVERY = 1 << 1 };
+enum tx_entry_flag {
+	TX_ENTRY_DONE = 1 << 0,
+	TX_ENTRY_HOOK = 1 << 1, /* matched, and does again with more data while the transaction stays at the hook */
+};
 
 /* What a signature has found so far in a transaction. */
 struct tx_entry {
@@ -118,6 +121,7 @@ struct tx_entry {
 	uint8_t side;	  /* the direction it stands for; TX_BOTH_SIDES */
 	uint8_t dirs;	  /* directions it waits for, by bit */
 	uint8_t wait[2];  /* progress from which another try makes sense */
+	uint16_t files;	  /* the transaction's first files, of the direction, that it has matched or passed over */
 };
 /* Bounded: signatures a transaction keeps state for. */
 #define TX_ENTRIES_MAX 512
@@ -139,6 +143,8 @@ struct tx_state {
 	uint8_t progress[2];
 	bool seen[2];
 	uint32_t files_seen[2];
+	uint32_t feeds_seen[2];
+	uint16_t hooks; /* entries that a hook keeps alive */
 };
 
 /* One found signature, before it becomes a record. */
@@ -147,6 +153,8 @@ struct alert {
 	uint8_t flags; /* enum alert_flag */
 	uint64_t tx_id;
 	const struct app_tx *tx;
+	const struct app_file *file;
+	uint16_t context_first, context_count; /* in the matcher's contexts */
 };
 enum alert_flag { ALERT_STATE = 1 << 0, ALERT_STREAM = 1 << 1, ALERT_TX = 1 << 2 };
 /* More than any packet can show; what is beyond is counted. */
@@ -163,9 +171,11 @@ struct packet_var {
 struct capture {
 	uint32_t name, len;
 	const uint8_t *data;
-	bool of_flow;
+	uint8_t scope; /* CAPTURE_FLOW, CAPTURE_PACKET or CAPTURE_ALERT */
 };
 #define CAPTURES_MAX 16
+/* Captured values that all alerts of one packet show. */
+#define CONTEXTS_MAX 64
 
 /* A buffer as transforms left it, kept while the packet is judged. */
 struct transformed {
@@ -236,6 +246,8 @@ struct sigs_matcher {
 
 	struct alert *alerts;
 	unsigned alert_count, alert_overflow;
+	struct sigs_context contexts[CONTEXTS_MAX];
+	unsigned context_count;
 	unsigned alerts_shown; /* of the result's matches, those that become alerts */
 	struct sigs_result result;
 	struct profile_entry *profile; /* NULL when off */
@@ -252,7 +264,8 @@ void pending_add(struct sigs_matcher *matcher, struct sig_flow_dir *dir, uint32_
 bool pending_take(struct sig_flow_dir *dir, uint32_t sig);
 
 /* inspect.c */
-void alert_add(struct sigs_matcher *matcher, uint32_t num, uint8_t flags, const struct app_tx *tx);
+void alert_add(struct sigs_matcher *matcher, uint32_t num, uint8_t flags, const struct app_tx *tx,
+	       const struct app_file *file);
 bool packet_vars_hold(struct sigs_matcher *matcher, const struct signature *sig);
 bool header_matches(struct sigs_matcher *matcher, const struct sig_head *head);
 /* scan.c */
@@ -301,6 +314,7 @@ void bits_change(struct sigs_matcher *matcher, const struct match *match, const 
 bool flowint_match(struct sigs_matcher *matcher, const struct match_flowint *match);
 void flowint_change(struct sigs_matcher *matcher, const struct match_flowint *match);
 void flow_var_set(struct sigs_matcher *matcher, uint32_t name, const uint8_t *data, uint32_t len);
+void flow_entropy_set(struct sigs_matcher *matcher, uint32_t name, double value);
 const struct sig_flow_var *flow_var_get(const struct sigs_matcher *matcher, uint32_t name);
 void packet_var_set(struct sigs_matcher *matcher, uint32_t name, const uint8_t *data, uint32_t len);
 const struct packet_var *packet_var_get(const struct sigs_matcher *matcher, uint32_t name);
@@ -315,5 +329,4 @@ bool tag_check(struct sigs_matcher *matcher);
 
 /* alerts.c: orders what was found, applies thresholds and precedence, and fills in the result. */
 void alerts_finish(struct sigs_matcher *matcher);
-void flow_entropy_set(struct sigs_matcher *matcher, uint32_t name, double value);
 void post_match(struct sigs_matcher *matcher, const struct signature *sig, const struct app_tx *tx);

@@ -46,13 +46,13 @@ static void keep_captures(struct sigs_matcher *m, const struct match_pcre *pcre,
 		unsigned group = pcre->captures[i].group ? pcre->captures[i].group : i + 1;
 		if ((int)group >= groups || places[2 * group] == PCRE2_UNSET)
 			continue;
-		if (pcre->captures[i].scope != CAPTURE_FLOW && pcre->captures[i].scope != CAPTURE_PACKET)
+		if (pcre->captures[i].scope == CAPTURE_VAR)
 			continue;
 		m->captures[m->capture_count++] = (struct capture){
 			.name = pcre->captures[i].name,
 			.data = subject + places[2 * group],
 			.len = (uint32_t)(places[2 * group + 1] - places[2 * group]),
-			.of_flow = pcre->captures[i].scope == CAPTURE_FLOW,
+			.scope = (uint8_t)pcre->captures[i].scope,
 		};
 	}
 }

@@ -23,6 +23,7 @@ struct tx_ctx {
 	unsigned app;
 	bool complete[2];
 	bool grew; /* some body was searched anew */
+	bool fed;  /* the protocol was given data of the direction */
 };
 
 static uint8_t progress_of(const struct tx_ctx *ctx, enum direction dir)
@@ -264,26 +265,44 @@ static enum direction files_direction(const struct tx_ctx *ctx, const struct sig
 	return ctx->dir;
 }
 
-/* All file matches of a signature speak of one file. */
-static enum inspect_result files_match(const struct tx_ctx *ctx, const struct signature *sig, enum direction dir)
+/* All file matches of a signature speak of one file, behind the first `done` of the direction. */
+static enum inspect_result files_match(const struct tx_ctx *ctx, const struct signature *sig, enum direction dir,
+				       unsigned done, const struct app_file **matched)
 {
 	bool more = !ctx->complete[dir];
 	for (const struct app_file *file = ctx->tx->files; file; file = file->next) {
 		enum inspect_result result = INSPECT_MATCH;
 		if (file->dir != dir)
 			continue;
+		if (done > 0) {
+			done--;
+			continue;
+		}
 		for (unsigned i = 0; i < sig->tx_count && result == INSPECT_MATCH; i++)
 			if (sig->tx[i].type == MATCH_FILE)
 				result = file_holds(&sig->tx[i].file, file);
-		if (result == INSPECT_MATCH)
+		if (result == INSPECT_MATCH) {
+			*matched = file;
 			return INSPECT_MATCH;
+		}
 		more |= result == INSPECT_MORE;
 	}
 	return more ? INSPECT_MORE : INSPECT_NO;
 }
 
+static uint16_t files_count(const struct app_tx *tx, enum direction dir)
+{
+	uint16_t count = 0;
+	for (const struct app_file *file = tx->files; file && count < UINT16_MAX; file = file->next)
+		count += file->dir == dir;
+	return count;
+}
+
 /* The progress of an evaluation. */
 struct evaluation {
+	bool files; /* the signature asks for files, and has seen those before */
+	uint16_t files_done;
+	const struct app_file *file; /* that matched */
 	uint32_t matched;
 	uint8_t dirs;	 /* that it waits for */
 	uint8_t wait[2]; /* progress that it waits for */
@@ -387,7 +406,7 @@ static bool judge_value(struct tx_ctx *ctx, const struct signature *sig, unsigne
 
 static enum inspect_result evaluate(struct tx_ctx *ctx, const struct signature *sig, struct evaluation *e)
 {
-	bool files = false;
+	e->files = false;
 	e->waits = false;
 	e->dirs = 0;
 	if (sig->buffer_count + sig->tx_count > TX_BITS)
@@ -398,7 +417,7 @@ static enum inspect_result evaluate(struct tx_ctx *ctx, const struct signature *
 		if (e->matched >> (sig->buffer_count + i) & 1)
 			continue;
 		if (sig->tx[i].type == MATCH_FILE)
-			files = true;
+			e->files = true;
 		else if (!judge_value(ctx, sig, i, e))
 			return INSPECT_NO;
 	}
@@ -408,9 +427,9 @@ static enum inspect_result evaluate(struct tx_ctx *ctx, const struct signature *
 		if (!judge_buffer(ctx, sig, i, e))
 			return INSPECT_NO;
 	}
-	if (files) {
+	if (e->files) {
 		enum direction dir = files_direction(ctx, sig);
-		enum inspect_result result = files_match(ctx, sig, dir);
+		enum inspect_result result = files_match(ctx, sig, dir, e->files_done, &e->file);
 		if (result == INSPECT_NO)
 			return INSPECT_NO;
 		if (result == INSPECT_MORE)
@@ -467,6 +486,56 @@ static bool first_look(struct tx_ctx *ctx, const struct sig_head *head)
 	return header_matches(ctx->m, head) && packet_matches(ctx->m, head->sig);
 }
 
+/* A rule that asks for nothing but where its transaction stands matches whenever data comes while it stands there. */
+static bool is_bare_hook(const struct signature *sig)
+{
+	return sig->flags & SIG_HOOKED && sig->buffer_count == 0 && sig->tx_count == 0;
+}
+
+static bool stays_at_hook(const struct tx_ctx *ctx, const struct signature *sig)
+{
+	return is_bare_hook(sig) && sig->hook_dir == ctx->dir && progress_of(ctx, ctx->dir) == sig->hook;
+}
+
+/* An entry that a hook keeps alive: whether it is to be looked at again. */
+static bool hook_again(struct tx_ctx *ctx, const struct signature *sig, struct tx_entry *entry)
+{
+	if (stays_at_hook(ctx, sig))
+		return ctx->fed;
+	ctx->state->hooks--;
+	entry_close(ctx->state, entry);
+	return false;
+}
+
+/* What is kept of a signature that was judged; an entry there was is given, or made when something is to be kept. */
+static void keep_state(struct tx_ctx *ctx, const struct sig_head *head, uint32_t num, struct tx_entry *entry,
+		       const struct evaluation *e, enum inspect_result result)
+{
+	const struct signature *sig = head->sig;
+	if (entry == NULL && (result == INSPECT_NO || (result == INSPECT_MATCH && ctx->complete[ctx->dir])))
+		return; /* nothing will bring it up again */
+	if (entry == NULL)
+		entry = entry_new(ctx->m, ctx->state, num, side_of(sig, ctx->dir));
+	if (entry == NULL)
+		return;
+	entry->matched = e->matched;
+	entry->dirs = e->dirs;
+	memcpy(entry->wait, e->wait, sizeof(entry->wait));
+	if (result == INSPECT_MATCH && stays_at_hook(ctx, sig)) {
+		ctx->state->hooks += !(entry->flags & TX_ENTRY_HOOK);
+		entry->flags |= TX_ENTRY_HOOK;
+		entry->dirs = (uint8_t)(1 << ctx->dir);
+	} else if (result == INSPECT_MATCH && e->files) {
+		/* the rest of the signature holds for the next file of the transaction, too */
+		enum direction dir = files_direction(ctx, sig);
+		entry->files = files_count(ctx->tx, dir);
+		entry->dirs = (uint8_t)(1 << dir);
+		entry->wait[dir] = 0;
+	} else if (result != INSPECT_MORE) {
+		entry_close(ctx->state, entry);
+	}
+}
+
 static void judge(struct tx_ctx *ctx, uint32_t num)
 {
 	struct sigs_matcher *m = ctx->m;
@@ -475,11 +544,15 @@ static void judge(struct tx_ctx *ctx, uint32_t num)
 	struct evaluation e = {0};
 	if (entry && entry->flags & TX_ENTRY_DONE)
 		return;
-	signature_begin(m, head->sig);
-	if (entry)
-		e.matched = entry->matched;
-	else if (!first_look(ctx, head))
+	if (entry && entry->flags & TX_ENTRY_HOOK && !hook_again(ctx, head->sig, entry))
 		return;
+	signature_begin(m, head->sig);
+	if (entry) {
+		e.matched = entry->matched;
+		e.files_done = entry->files;
+	} else if (!first_look(ctx, head)) {
+		return;
+	}
 	enum inspect_result result = evaluate(ctx, head->sig, &e);
 	if (result == INSPECT_MATCH && !packet_vars_hold(m, head->sig))
 		result = INSPECT_NO;
@@ -487,21 +560,9 @@ static void judge(struct tx_ctx *ctx, uint32_t num)
 		m->profile[num].checks++;
 	if (result == INSPECT_MATCH) {
 		post_match(m, head->sig, ctx->tx);
-		alert_add(m, num, ALERT_TX | ALERT_STATE, ctx->tx);
+		alert_add(m, num, ALERT_TX | ALERT_STATE, ctx->tx, e.file);
 	}
-	if (entry == NULL && (result == INSPECT_NO || (result == INSPECT_MATCH && ctx->complete[ctx->dir])))
-		return; /* nothing will bring it up again */
-	if (entry == NULL)
-		entry = entry_new(m, ctx->state, num, side_of(head->sig, ctx->dir));
-	if (entry == NULL)
-		return;
-	if (result != INSPECT_MORE) {
-		entry_close(ctx->state, entry);
-		return;
-	}
-	entry->matched = e.matched;
-	entry->dirs = e.dirs;
-	memcpy(entry->wait, e.wait, sizeof(entry->wait));
+	keep_state(ctx, head, num, entry, &e, result);
 }
 
 static uint32_t files_mark(const struct app_tx *tx)
@@ -519,7 +580,7 @@ static bool unchanged(const struct tx_ctx *ctx)
 	enum direction dir = ctx->dir;
 	if (!state->seen[dir] || ctx->grew || ctx->complete[dir] || ctx->m->tx_wanted_count)
 		return false;
-	if (state->progress[dir] != ctx->tx->progress[dir])
+	if (state->progress[dir] != ctx->tx->progress[dir] || (state->hooks && ctx->fed))
 		return false;
 	for (unsigned w = 0; w < APP_EVENT_WORDS; w++)
 		if (ctx->tx->events[w] & ~state->events_seen[dir][w])
@@ -534,6 +595,9 @@ static void judge_tx(struct tx_ctx *ctx)
 	ctx->state = tx_state_get(m, ctx->tx);
 	if (ctx->state == NULL)
 		return;
+	uint32_t feeds = app_feeds(m->pkt->flow, ctx->dir);
+	ctx->fed = feeds != ctx->state->feeds_seen[ctx->dir];
+	ctx->state->feeds_seen[ctx->dir] = feeds;
 	candidates_reset(c);
 	collect_buffers(ctx);
 	if (unchanged(ctx))

@@ -248,6 +248,7 @@ int64_t app_session_parse(struct app_session *session, const struct app_input *i
 	if (session->stopped || session->ended[input->dir])
 		return (int64_t)input->data.len;
 	session->fed = true;
+	session->feeds[input->dir]++;
 	n = session->proto->parse(session, session->state, input);
 	if (n == APP_PARSE_SWITCH)
 		return n;
@@ -704,6 +705,11 @@ bool app_opaque(const struct flow *flow)
 struct app_tx *app_tx_first(const struct flow *flow)
 {
 	return flow->app ? flow->app->first : NULL;
+}
+
+uint32_t app_feeds(const struct flow *flow, enum direction dir)
+{
+	return flow->app ? ((const struct app_session *)flow->app)->feeds[dir] : 0;
 }
 
 uint64_t app_tx_count(const struct flow *flow)

@@ -31,6 +31,7 @@ struct app_session {
 	int8_t first_dir;     /* the direction that spoke first; -1 */
 	bool fed;	      /* the protocol has been given data */
 	bool fed_this_update; /* by the packet at hand */
+	uint32_t feeds[2];    /* how often it was, by direction */
 	bool failed;	      /* nothing recognised: closed for good */
 	bool stopped;	      /* the protocol failed; its transactions stay to be judged and recorded */
 	bool switching;	      /* the protocol handed over; recognition runs anew, its transactions still stand */

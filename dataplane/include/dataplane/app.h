@@ -239,6 +239,8 @@ bool app_opaque(const struct flow *flow);
 struct app_tx *app_tx_first(const struct flow *flow);
 /* Transactions made so far, and those open now. */
 uint64_t app_tx_count(const struct flow *flow);
+/* Counts up whenever the protocol is given data of this direction. */
+uint32_t app_feeds(const struct flow *flow, enum direction dir);
 /* No more input will come in this direction of the session: all its transactions count as complete there. */
 bool app_dir_ended(const struct flow *flow, enum direction dir);
 /* Whether a transaction can change no more in this direction. */

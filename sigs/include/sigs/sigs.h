@@ -161,6 +161,12 @@ struct sigs_info {
 /* Matches given out for one packet; the language's alert-max may be below. */
 #define SIGS_MATCHES_MAX 255
 
+/* What an expression of the rule captured for the alert ("alert:NAME"); bytes live until the next call. */
+struct sigs_context {
+	const char *name;
+	struct bytes value;
+};
+
 struct sigs_match {
 	const struct sigs_info *info;
 	enum sigs_action action; /* after rate filters; may differ from info->action */
@@ -170,7 +176,10 @@ struct sigs_match {
 	bool in_stream;		 /* found in reassembled data, not in this packet's own payload */
 	bool has_tx;
 	uint64_t tx_id;
-	const struct app_tx *tx; /* NULL unless has_tx */
+	const struct app_tx *tx;     /* NULL unless has_tx */
+	const struct app_file *file; /* the first one that a rule on files matched, or NULL */
+	const struct sigs_context *context;
+	unsigned context_count;
 };
 
 struct sigs_result {
