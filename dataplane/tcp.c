@@ -167,6 +167,7 @@ bool tcp_fin(struct tcp_context *c)
 	set_window(c);
 	catch_up(c);
 	take_ack(c);
+	update_next_win(c->rcv);
 	return tcp_reassemble(c);
 }
 
@@ -289,6 +290,14 @@ static bool beyond_window(const struct tcp_context *c)
 	return seq_gt(c->seq, c->snd->last_ack + c->snd->window) && !window_unknown(c);
 }
 
+/* With this packet's ACK, which is taken only later. */
+static bool ends_acknowledged(const struct tcp_context *c)
+{
+	const struct tcp_half *rcv = c->rcv;
+	uint32_t acked = c->flags & TCP_ACK && seq_gt(c->ack, rcv->last_ack) ? c->ack : rcv->last_ack;
+	return tcp_end_acknowledged(rcv, acked) && tcp_end_acknowledged(c->snd, c->snd->last_ack);
+}
+
 static bool closing_finish(struct tcp_context *c, bool again)
 {
 	struct tcp_half *snd = c->snd;
@@ -361,25 +370,30 @@ static bool close_wait_ack(struct tcp_context *c)
 static bool closing_ack(struct tcp_context *c)
 {
 	bool again = tcp_is_retransmission(c);
-	if (c->seq != c->snd->next_seq)
+	if (!again && c->seq != c->snd->next_seq)
 		return refuse(c, EVENT_STREAM_CLOSING_ACK_WRONG_SEQ);
 	if (!tcp_ack_valid(c))
 		return refuse(c, EVENT_STREAM_CLOSING_INVALID_ACK);
-	if (!again)
+	if (!again && ends_acknowledged(c))
 		tcp_set_state(c, TCP_TIME_WAIT);
 	return closing_finish(c, again);
 }
 
 static bool last_ack_ack(struct tcp_context *c)
 {
-	if (c->pkt->dir == TO_CLIENT)
+	if (c->pkt->dir == TO_CLIENT) {
+		if (c->flags & TCP_ACK && tcp_ack_valid(c))
+			take_ack(c);
+		if (ends_acknowledged(c) && seq_gt(c->snd->last_ack, c->snd->fin_seq))
+			tcp_set_state(c, TCP_CLOSED); /* the client's last ACK came before what it had lost */
 		return tcp_reassemble(c);
+	}
 	bool again = tcp_is_retransmission(c);
 	if (!tcp_ack_valid(c))
 		return refuse(c, EVENT_STREAM_LASTACK_INVALID_ACK);
 	if (!again && seq_gt(c->seq, c->snd->next_seq))
 		return refuse(c, EVENT_STREAM_LASTACK_ACK_WRONG_SEQ);
-	if (!again && c->seq == c->snd->next_seq)
+	if (!again && c->seq == c->snd->next_seq && ends_acknowledged(c))
 		tcp_set_state(c, TCP_CLOSED);
 	return closing_finish(c, true);
 }
@@ -395,7 +409,7 @@ static bool time_wait_ack(struct tcp_context *c)
 	}
 	if (!tcp_ack_valid(c))
 		return refuse(c, EVENT_STREAM_TIMEWAIT_INVALID_ACK);
-	if (!again)
+	if (!again && ends_acknowledged(c))
 		tcp_set_state(c, TCP_CLOSED);
 	return closing_finish(c, true);
 }

@@ -49,10 +49,24 @@ static bool timestamp_fresh(const struct tcp_context *c)
 	return idle && c->seq == snd->next_seq;
 }
 
+/* The next byte that the receiver waits for, as far as is known here: inline, behind a hole, not the highest sent. */
+static uint32_t awaited_seq(const struct tcp_context *c)
+{
+	const struct tcp_half *snd = c->snd;
+	return c->engine->config.inline_mode && snd->segments ? snd->edge_seq : snd->next_seq;
+}
+
+/* Inline, what nobody reads any more is left to its receiver's own judgement. */
+static bool is_unread(const struct tcp_context *c)
+{
+	const uint16_t off = HALF_APP_OFF | HALF_RAW_OFF;
+	return c->engine->config.inline_mode && (c->snd->flags & HALF_DEPTH || (c->snd->flags & off) == off);
+}
+
 bool tcp_timestamp_valid(const struct tcp_context *c)
 {
 	const struct tcp_half *snd = c->snd;
-	if (!c->pkt->tcp.has_ts)
+	if (!c->pkt->tcp.has_ts || is_unread(c))
 		return true;
 	if (snd->flags & HALF_ZERO_TIMESTAMP && c->seq == snd->next_seq)
 		return true;
@@ -76,7 +90,8 @@ void tcp_timestamp_update(const struct tcp_context *c)
 	}
 	if (!timestamp_fresh(c))
 		return;
-	if (c->seq == snd->next_seq)
+	/* RFC 7323, 4.3: a segment behind a hole does not count, so that the one that fills it may be older */
+	if (c->seq == awaited_seq(c))
 		snd->last_ts = c->pkt->tcp.ts_val;
 	snd->last_ts_s = packet_s(c);
 }
@@ -89,7 +104,7 @@ static bool reset_exact(const struct tcp_context *c)
 	if (c->session->flags & SESSION_ASYNC)
 		return seq_geq(c->seq, snd->next_seq);
 	if (c->engine->config.inline_mode && snd->segments)
-		return c->seq == snd->edge_seq;
+		return c->seq == awaited_seq(c);
 	return c->seq == snd->next_seq || (snd->flags & HALF_FIN && c->seq == snd->fin_seq);
 }
 

@@ -187,6 +187,13 @@ static inline bool tcp_unread_data_ok(const struct tcp_context *c)
 	return c->len == 0 || !c->engine->config.inline_mode;
 }
 
+/* Whether an ACK of `ack` covers all that this side sends; also true when it has not ended. While a byte before the FIN is
+ * missing, its sender will send it again: the session is not over. */
+static inline bool tcp_end_acknowledged(const struct tcp_half *half, uint32_t ack)
+{
+	return !(half->flags & HALF_FIN) || (int32_t)(ack - half->fin_seq) >= 0;
+}
+
 void tcp_set_state(struct tcp_context *c, enum tcp_state state);
 bool tcp_reset(struct tcp_context *c);
 bool tcp_fin(struct tcp_context *c);

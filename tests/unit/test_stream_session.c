@@ -200,6 +200,81 @@ static void half_closed_side_still_receives(void **state)
 	bench_free(b);
 }
 
+/* Both sides have said FIN, and a segment before one of them was lost: it is sent again, inspected, and only then is it over. */
+static void session_with_a_hole_is_not_over(void **state)
+{
+	(void)state;
+	for (int first = 0; first < 2; first++) { /* who loses a segment, and who ends first */
+		for (int loser = 0; loser < 2; loser++) {
+			struct bench *b = bench_new(true);
+			enum direction dir = (enum direction)loser, other = (enum direction)(1 - loser);
+			bench_handshake(b);
+			if (first != loser) {
+				bench_send(b, other, FIN | ACK, 0, 0, NULL, 0);
+				bench_ack(b, dir, 0, 1);
+			}
+			int64_t from = first == loser ? 0 : 1;
+			bench_text(b, dir, 3, from, "def");
+			bench_send(b, dir, FIN | ACK, 6, from, NULL, 0);
+			if (first == loser) {
+				bench_send(b, other, FIN | ACK, 0, 0, NULL, 0);
+				bench_ack(b, dir, 7, 1);
+				from = 1;
+			}
+			bench_ack(b, other, 1, 0);
+			assert_int_equal(b->pkt.verdict, VERDICT_FORWARD);
+			assert_false(stream_closed_for_good(b->pkt.flow));
+			assert_int_not_equal(state_of(b), TCP_CLOSED);
+			bench_text(b, dir, 0, from, "abc");
+			assert_int_equal(b->pkt.verdict, VERDICT_FORWARD);
+			assert_got(b, dir, "abcdef");
+			bench_ack(b, other, 1, 7);
+			assert_true(stream_closed_for_good(b->pkt.flow));
+			bench_free(b);
+		}
+	}
+}
+
+static void fin_opens_the_window_as_any_ack(void **state)
+{
+	(void)state;
+	struct bench *b = bench_prepare(true);
+	b->window = 10;
+	bench_open(b);
+	bench_handshake(b);
+	bench_text(b, TO_SERVER, 0, 0, "0123456789");
+	assert_int_equal(b->pkt.verdict, VERDICT_FORWARD);
+	bench_send(b, TO_CLIENT, FIN | ACK, 0, 10, NULL, 0);
+	bench_text(b, TO_SERVER, 10, 1, "0123456789");
+	assert_int_equal(b->pkt.verdict, VERDICT_FORWARD);
+	bench_text(b, TO_SERVER, 20, 1, "0");
+	assert_int_equal(b->pkt.verdict, VERDICT_DROP);
+	bench_free(b);
+}
+
+/* RFC 7323, 4.3: the receiver's own clock does not go on behind a hole. */
+static void late_segment_with_an_older_timestamp_fills_its_hole(void **state)
+{
+	(void)state;
+	struct bench *b = bench_prepare(true);
+	b->ts[0] = b->ts[1] = 100;
+	bench_open(b);
+	bench_handshake(b);
+	b->ts[0] = 110;
+	bench_text(b, TO_SERVER, 3, 0, "def");
+	b->ts[0] = 105;
+	bench_text(b, TO_SERVER, 0, 0, "abc");
+	assert_int_equal(b->pkt.verdict, VERDICT_FORWARD);
+	assert_got(b, TO_SERVER, "abcdef");
+	b->ts[0] = 110;
+	bench_text(b, TO_SERVER, 6, 0, "ghi");
+	b->ts[0] = 109;
+	bench_text(b, TO_SERVER, 9, 0, "jkl");
+	assert_int_equal(b->pkt.verdict, VERDICT_DROP);
+	assert_true(bench_has(b, EVENT_STREAM_PKT_INVALID_TIMESTAMP));
+	bench_free(b);
+}
+
 static void reset_must_be_exact(void **state)
 {
 	(void)state;
@@ -466,6 +541,9 @@ int main(void)
 		cmocka_unit_test(client_closes_first),
 		cmocka_unit_test(server_closes_first),
 		cmocka_unit_test(half_closed_side_still_receives),
+		cmocka_unit_test(session_with_a_hole_is_not_over),
+		cmocka_unit_test(fin_opens_the_window_as_any_ack),
+		cmocka_unit_test(late_segment_with_an_older_timestamp_fills_its_hole),
 		cmocka_unit_test(reset_must_be_exact),
 		cmocka_unit_test(reset_behind_a_hole_must_match_the_hole),
 		cmocka_unit_test(data_of_a_reset_is_an_event),
