@@ -23,7 +23,8 @@ MORE_RULES = RULES + 'drop udp any any -> any 5000 (msg:"another word"; content:
 BAD_RULES = RULES + 'drop udp any any -> any 5000 (msg:"no option"; kontent:"x"; sid:4; rev:1;)\n'
 SPOOFED = "100.64.0.0/10"
 FLOOD = 30000
-OTHERS = 300  # packets of pings, ARP and the sessions beside the flood
+OTHERS = 100  # what hosts say by themselves beside the flood
+WAVE = 100  # SYNs in flight at a time: more than any of the kernel's queues on the way has room for would be lost in them
 FLOW_MEMORY = 1 << 20
 MAY_GROW = 16 << 20  # beside flows: records in flight, a stack touched for the first time
 TYPES = [("records.types", t) for t in ("alert", "drop", "stats")]
@@ -39,13 +40,16 @@ class Flood(case.Case):
         with contextlib.suppress(lab.Missing):
             self.network.dmz.ip("route add blackhole " + SPOOFED)  # whom the server would answer
 
-    def flood(self, count):
+    def flood(self, count, between):
+        """Sends that many; after each wave between() waits until it has been judged."""
         with self.network.outside.new_socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW) as s:
             for n in range(count):
                 source = "100.%d.%d.%d" % (64 + self.random.randrange(64), self.random.randrange(256), self.random.randrange(1, 255))
                 s.sendto(packets.ip(source, WEB_SERVER, packets.TCP, packets.tcp(
                     source, WEB_SERVER, 1024 + self.random.randrange(60000), 81, self.random.randrange(1 << 32), 0, packets.SYN),
                     ident=n & 0xFFFF), (WEB_SERVER, 0))
+                if n % WAVE == WAVE - 1:
+                    between()
 
     def syns(self, watch):
         return sum(1 for f in watch.frames if (p := lab.ip_of(f)) and p[0] == 0x45 and p[9] == packets.TCP and p[12] == 100)
@@ -63,33 +67,35 @@ class Flood(case.Case):
             here.sendall(b"before")
             self.assertEqual(there.recv(100), b"before")
             before = sensor.memory()
-            self.flood(FLOOD)
-            # A session that is known already lives on.
-            here.sendall(b"after")
             there.settimeout(lab.WAIT_S)
-            self.assertEqual(there.recv(100), b"after")
-            there.sendall(b"indeed")
-            self.assertEqual(here.recv(100), b"indeed")
+
+            def talk():
+                # A session that is known already lives on.
+                here.sendall(b"still?")
+                self.assertEqual(there.recv(100), b"still?")
+                there.sendall(b"indeed")
+                self.assertEqual(here.recv(100), b"indeed")
+            self.flood(FLOOD, talk)
             if not sanitized():  # those keep what was freed
                 self.assertLess(sensor.memory() - before, MAY_GROW)
         self.assertEqual(watch.lost(), 0)
         came = self.syns(watch)
         watch.close()
         counted = sensor.stop()
-        # The flood is as fast as it can be: on a busy machine the kernel drops a part of it before the sensor.
-        self.assertGreater(counted["received"], FLOOD // 2)
+        self.assertGreaterEqual(counted["received"], FLOOD)
         return came, counted
 
     def test_the_policy_that_passes_lets_all_of_it_through(self):
         came, counted = self.flooded("pass-packet")
-        self.assertGreaterEqual(came + counted["dropped"], counted["received"] - OTHERS)
-        self.assertLess(counted["dropped"], FLOOD // 20, "only what a full queue cannot hold")
+        self.assertEqual(came, FLOOD)
+        self.assertEqual(counted["dropped"], 0)
 
     def test_the_policy_that_drops_lets_through_what_the_table_holds(self):
         came, counted = self.flooded("drop-packet")
         self.assertLess(came, FLOW_MEMORY / 64)
         self.assertGreater(came, 100)
-        self.assertGreaterEqual(counted["dropped"], counted["received"] - came - OTHERS)
+        self.assertGreaterEqual(counted["dropped"], FLOOD - came)
+        self.assertLess(counted["dropped"], FLOOD - came + OTHERS)
 
 
 class Disk(case.Case):
