@@ -27,11 +27,6 @@ int privileges_check(const struct config *config)
 		say_error("user: there is no user \"%s\"", config->live.user);
 		return -EINVAL;
 	}
-	if (config->live.io.backend == IO_NFQ && config->live.io.nfq.install_rules) {
-		say_error("user: with nfq.install-rules the sensor must stay root, for iptables removes the rules at "
-			  "the end");
-		return -EINVAL;
-	}
 #ifndef HAVE_CAP_NG
 	say_error("user: this build has no libcap-ng, and without it the user could not open a port again");
 	return -EINVAL;

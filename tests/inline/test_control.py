@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """A running sensor is asked and told by its control socket, and read by Prometheus."""
 import json
+import os
+import pwd
 import socket
 import unittest
 
 import case
 from lab import OUTSIDE, OUTSIDE2, WEB_SERVER, wait_for
+from sensor import sanitized
 
 RULES = 'alert udp any any -> any 5000 (msg:"a word"; content:"rotbart"; sid:1;)\n'
 MORE = RULES + 'alert udp any any -> any 5000 (msg:"another"; content:"barbarossa"; sid:2;)\n'
@@ -135,6 +138,27 @@ class Control(case.Case):
         self.assertEqual(values["sekisho_accounts_balanced"], "1")
         self.assertEqual(values['sekisho_dropped{reason="rules"}'], "0")
         self.assertNotEqual(self.network.box.run("curl", "-sS", "-f", "http://%s/other" % METRICS, check=False).returncode, 0)
+
+    def test_it_runs_as_its_own_user_and_ends_in_order(self):
+        self.sensor.stop()
+        sensor = self.new_sensor(rules=self.rules, options=[("user", "nobody"), ("control.socket", self.socket),
+                                                            ("records.types", "alert")])
+        self.addCleanup(sensor.close)
+        os.chmod(sensor.folder, 0o777)
+        sensor.start()
+        self.network.wait_path()
+        with open("/proc/%d/status" % sensor.process.pid, encoding="ascii") as f:
+            words = dict(line.split(":", 1) for line in f)
+        self.assertEqual(set(words["Uid"].split()), {str(pwd.getpwnam("nobody").pw_uid)})
+        if not sanitized():
+            self.assertEqual(words["Seccomp"].strip(), "2")
+        self.say(b"rotbart")
+        sensor.wait_record("alert", dest_ip=WEB_SERVER)
+        self.assertEqual(self.ask("status")["rules"]["loaded"], 1)
+        sensor.stop()
+        if case.BACKEND == "nfq":
+            for program in ("iptables-save", "iptables-legacy-save"):
+                self.assertNotIn(b"NFQUEUE", self.network.box.run(program, check=False).stdout)
 
     def test_shutdown_ends_it_in_order(self):
         self.ctl("shutdown")
