@@ -76,6 +76,9 @@ class Flood(case.Case):
                 there.sendall(b"indeed")
                 self.assertEqual(here.recv(100), b"indeed")
             self.flood(FLOOD, talk)
+            # What the capture has read this far, it has read all before it.
+            here.sendall(b"the very last")
+            wait_for(lambda: any(b"the very last" in f for f in list(watch.frames)[-100:]), "the capture to come to the end")
             if not sanitized():  # those keep what was freed
                 self.assertLess(sensor.memory() - before, MAY_GROW)
         self.assertEqual(watch.lost(), 0)
