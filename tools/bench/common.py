@@ -55,6 +55,40 @@ def enabled_rules(folder, path):
     return count
 
 
+def rule_sets(names, etopen, work):
+    """{name: path} of the rule sets named, by commas: none, jsig, etopen (from that folder)."""
+    out = {}
+    for name in names.split(","):
+        out[name] = os.path.join(work, name + ".rules")
+        if name == "none":
+            open(out[name], "w", encoding="utf-8").close()
+        elif name in ("jsig", "etopen"):
+            enabled_rules(os.path.join(TOP, "sigs", "rules") if name == "jsig" else etopen, out[name])
+        else:
+            raise Trouble("no rules %s: there are none, jsig, etopen" % name)
+    return out
+
+
+def emix(work, seconds, templates=None):
+    """EMIX traffic of that length, made once."""
+    path = os.path.join(work, "emix-%g.pcap" % seconds)
+    maker = os.path.join(SHARED, "bench", "make_emix.py")
+    if not os.path.exists(path):
+        if not os.path.exists(maker):
+            raise Trouble("%s is not there: set SEKISHO_SHARED, or name a capture by --capture" % maker)
+        print("making %s ..." % path, file=sys.stderr)
+        subprocess.run([sys.executable, maker, templates or os.path.join(SHARED, "pcaps", "emix"), path + ".new", "--seconds", str(seconds)],
+                       check=True, stdout=sys.stderr)
+        os.replace(path + ".new", path)
+    return path
+
+
+def progress(words):
+    """One line that the next one takes the place of; "" ends them."""
+    if sys.stderr.isatty() or not words:
+        print("\r\033[K" + words if sys.stderr.isatty() else "", end="", file=sys.stderr, flush=True)
+
+
 Run = collections.namedtuple("Run", "cpu_s wall_s peak_rss_bytes threads own")  # own: the summary, where one was printed
 
 
