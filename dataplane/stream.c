@@ -205,7 +205,8 @@ bool stream_closed_for_good(const struct flow *flow)
 		return false; /* whoever sent that reset may go on as if it had not */
 	if (s->flags & SESSION_RESET)
 		return s->state == TCP_CLOSED;
-	return (s->state == TCP_TIME_WAIT || s->state == TCP_CLOSED) && s->half[0].flags & s->half[1].flags & HALF_FIN &&
+	return (s->state == TCP_TIME_WAIT || s->state == TCP_CLOSED) &&
+	       s->half[0].flags & s->half[1].flags & HALF_FIN &&
 	       tcp_end_acknowledged(&s->half[0], s->half[0].last_ack) &&
 	       tcp_end_acknowledged(&s->half[1], s->half[1].last_ack);
 }

@@ -215,8 +215,8 @@ int seccomp_confine(const struct config *config, bool worker)
 	if (config->live.seccomp == SECCOMP_OFF)
 		return 0;
 	/* should the guard be dead at the end, root removes the rules by itself */
-	bool runs_iptables = config->live.io.backend == IO_NFQ && config->live.io.nfq.install_rules &&
-			     config->live.user[0] == '\0';
+	bool runs_iptables =
+		config->live.io.backend == IO_NFQ && config->live.io.nfq.install_rules && config->live.user[0] == '\0';
 	scmp_filter_ctx filter = seccomp_init(action_of(config->live.seccomp));
 	if (!filter)
 		return -ENOMEM;
