@@ -68,6 +68,7 @@ static const char *const worker_calls[] = {
 /* The main thread, the journal and a reload: files, the service manager, control sockets, threads, ports opened again. */
 static const char *const main_calls[] = {
 	"openat", /* rules, configuration, records */
+	"wait4",  /* the guard of NFQUEUE ends before the sensor does */
 	"open",
 	"creat",
 	"pread64",
@@ -175,9 +176,9 @@ static const char *const main_calls[] = {
 
 /* iptables, which is run to remove the rules of NFQUEUE. */
 static const char *const child_calls[] = {
-	"clone",   "clone3",	    "vfork",	 "fork",	"execve",	"wait4",       "waitid", "pipe",
-	"setpgid", "setsid",	    "getpgrp",	 "getpgid",	"kill",		"setuid",      "setgid", "setgroups",
-	"alarm",   "rt_sigsuspend", "getgroups", "init_module", "finit_module", "close_range",
+	"clone",     "clone3", "vfork",		"fork",	     "execve",	    "waitid",	    "pipe",
+	"setpgid",   "setsid", "getpgrp",	"getpgid",   "kill",	    "setuid",	    "setgid",
+	"setgroups", "alarm",  "rt_sigsuspend", "getgroups", "init_module", "finit_module", "close_range",
 };
 
 static int allow(scmp_filter_ctx filter, const char *const *names, size_t count)
