@@ -129,7 +129,9 @@ static int open_port(struct dpdk *d, struct dpdk_port *p, char *error)
 	rc = rte_eth_dev_configure(p->id, p->rx_queues, p->tx_queues, &conf);
 	if (rc != 0)
 		return say(error, p, "configuration", rc);
-	if ((rc = set_up_queues(d, p, d->wire.pool, error)) != 0)
+	rc = set_up_queues(d, p, d->wire.pool, error);
+	dpdk_sockets_note(&p->sockets, d->ports, IO_PORTS_MAX);
+	if (rc != 0)
 		return rc;
 	rte_eth_dev_callback_register(p->id, RTE_ETH_EVENT_INTR_RMV, removed, p);
 	if ((rc = rte_eth_dev_start(p->id)) != 0)
@@ -155,6 +157,7 @@ static void close_port(struct dpdk_port *p)
 	/* a vdev lets go of what it stands on only when it is taken away; opening it again probes it again */
 	if (known && info.device)
 		rte_dev_remove(info.device);
+	dpdk_sockets_close(&p->sockets);
 	p->open = p->started = false;
 }
 

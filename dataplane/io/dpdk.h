@@ -24,6 +24,16 @@ const char *dpdk_eal_vdev(const char *name);
 
 /* --- ports ------------------------------------------------------------------------------------------------------------- */
 
+/* Sockets (AF_XDP) that a driver made for a port. */
+#define DPDK_SOCKETS_MAX IO_WORKERS_MAX /* one a queue */
+struct dpdk_sockets {
+	unsigned count;
+	struct {
+		int fd;
+		uint64_t cookie; /* of the socket: the number alone may be another file's by now */
+	} items[DPDK_SOCKETS_MAX];
+};
+
 struct dpdk_port {
 	const char *name;
 	uint16_t id;
@@ -39,6 +49,7 @@ struct dpdk_port {
 	atomic_bool up;	  /* as last looked at by the main thread */
 	atomic_bool gone; /* the driver said so */
 	struct io_port_stats last;
+	struct dpdk_sockets sockets;
 };
 
 /* What workers see of the device; fixed while one is attached. */
@@ -49,6 +60,13 @@ struct dpdk_wire {
 	struct rte_mempool *big; /* for packets in several buffers, made one; NULL where the ports bring none */
 	uint16_t rx_descriptors;
 };
+
+/* --- what drivers forget ------------------------------------------------------------------------------------------------ */
+
+/* Notes the AF_XDP sockets of this process that none of the `count` ports has noted. */
+void dpdk_sockets_note(struct dpdk_sockets *sockets, const struct dpdk_port *ports, unsigned count);
+/* Closes those of them that are still open: the driver of a port that was closed did not. */
+void dpdk_sockets_close(struct dpdk_sockets *sockets);
 
 /* --- workers ----------------------------------------------------------------------------------------------------------- */
 
