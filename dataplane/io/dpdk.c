@@ -15,6 +15,7 @@
 #include <rte_errno.h>
 #include <rte_ethdev.h>
 #include <rte_mbuf.h>
+#include <rte_mbuf_pool_ops.h>
 #include <rte_version.h>
 
 #include "device.h"
@@ -224,9 +225,61 @@ static unsigned buffers_needed(const struct dpdk *d)
 	return d->device.workers * (rings + IO_OUTSTANDING_MAX + POOL_CACHE * 3 / 2);
 }
 
+/* Whether the driver of AF_XDP serves one of the ports. */
+static bool any_af_xdp(const struct io_dpdk_config *c)
+{
+	for (size_t i = 0; i < c->port_count; i++)
+		if (strncmp(c->ports[i], "net_af_xdp", 10) == 0)
+			return true;
+	return false;
+}
+
+/* That driver registers, as its memory, so many bytes from the pool's begin as its buffers have together. But a pool leaves holes
+ * where a buffer would lie on two pages; those behind that end are then refused by the kernel, silently, and never come back:
+ * some ten thousand packets later the fill ring is empty for good. So buffers stand close together: no device reads them. */
+static struct rte_mempool *make_packed_pool(const char *name, unsigned count)
+{
+	const struct rte_pktmbuf_pool_private room = {.mbuf_data_room_size = RTE_MBUF_DEFAULT_BUF_SIZE};
+	struct rte_mempool *pool =
+		rte_mempool_create_empty(name, count, sizeof(struct rte_mbuf) + RTE_MBUF_DEFAULT_BUF_SIZE, POOL_CACHE,
+					 sizeof(room), SOCKET_ID_ANY, RTE_MEMPOOL_F_NO_IOVA_CONTIG);
+	if (!pool)
+		return NULL;
+	if ((rte_errno = -rte_mempool_set_ops_byname(pool, rte_mbuf_best_mempool_ops(), NULL)) != 0)
+		goto fail;
+	rte_pktmbuf_pool_init(pool, (void *)(uintptr_t)&room);
+	int rc = rte_mempool_populate_default(pool);
+	if (rc < 0) {
+		rte_errno = -rc;
+		goto fail;
+	}
+	rte_mempool_obj_iter(pool, rte_pktmbuf_init, NULL);
+	return pool;
+fail:
+	rte_mempool_free(pool);
+	return NULL;
+}
+
+static void find_end(struct rte_mempool *pool, void *end, void *buffer, unsigned i)
+{
+	(void)pool, (void)i;
+	if (*(uintptr_t *)end < (uintptr_t)buffer)
+		*(uintptr_t *)end = (uintptr_t)buffer;
+}
+
+/* Whether all buffers lie where that driver takes them to be. */
+static bool pool_is_packed(struct rte_mempool *pool)
+{
+	uintptr_t begin = (uintptr_t)STAILQ_FIRST(&pool->mem_list)->addr, last = 0;
+	size_t size = pool->header_size + pool->elt_size + pool->trailer_size;
+	rte_mempool_obj_iter(pool, find_end, &last);
+	return pool->nb_mem_chunks == 1 && last + pool->elt_size <= begin + pool->populated_size * size;
+}
+
 static int make_pools(struct dpdk *d, char *error)
 {
 	static unsigned serial; /* names are for the life of the environment layer */
+	bool packed = any_af_xdp(&d->config);
 	char name[RTE_MEMPOOL_NAMESIZE];
 	unsigned needed = buffers_needed(d);
 	if (d->config.mbufs < needed) {
@@ -236,8 +289,16 @@ static int make_pools(struct dpdk *d, char *error)
 		return -EINVAL;
 	}
 	snprintf(name, sizeof(name), "sekisho-%u", serial);
-	d->wire.pool =
-		rte_pktmbuf_pool_create(name, d->config.mbufs, POOL_CACHE, 0, RTE_MBUF_DEFAULT_BUF_SIZE, SOCKET_ID_ANY);
+	d->wire.pool = packed ? make_packed_pool(name, d->config.mbufs)
+			      : rte_pktmbuf_pool_create(name, d->config.mbufs, POOL_CACHE, 0, RTE_MBUF_DEFAULT_BUF_SIZE,
+							SOCKET_ID_ANY);
+	if (d->wire.pool && packed && !pool_is_packed(d->wire.pool)) {
+		snprintf(error, IO_ERROR_MAX,
+			 "dpdk.mbufs: net_af_xdp needs its %u buffers in one piece: more memory (-m of dpdk.eal), or "
+			 "fewer",
+			 d->config.mbufs);
+		return -ENOMEM;
+	}
 	snprintf(name, sizeof(name), "sekisho-big-%u", serial++);
 	if (d->wire.pool)
 		d->wire.big = rte_pktmbuf_pool_create(name, BIG_COUNT, 0, 0, BIG_BYTES, SOCKET_ID_ANY);
@@ -290,11 +351,19 @@ static const struct io_device_ops device_ops = {
 
 static int check_config(const struct io_dpdk_config *c, char *error)
 {
-	if (c->port_count >= 2 && c->port_count % 2 == 0 && c->port_count <= IO_PORTS_MAX)
-		return 0;
-	snprintf(error, IO_ERROR_MAX, "dpdk.ports: ports stand in pairs, %u at most, and %zu are given", IO_PORTS_MAX,
-		 c->port_count);
-	return -EINVAL;
+	if (c->port_count < 2 || c->port_count % 2 != 0 || c->port_count > IO_PORTS_MAX) {
+		snprintf(error, IO_ERROR_MAX, "dpdk.ports: ports stand in pairs, %u at most, and %zu are given",
+			 IO_PORTS_MAX, c->port_count);
+		return -EINVAL;
+	}
+	/* a packed pool has no addresses for a device (make_packed_pool) */
+	for (size_t i = 0; i < c->port_count && any_af_xdp(c); i++)
+		if (strncmp(c->ports[i], "net_", 4) != 0) {
+			snprintf(error, IO_ERROR_MAX, "dpdk.ports: %.64s: net_af_xdp stands with virtual devices only",
+				 c->ports[i]);
+			return -EINVAL;
+		}
+	return 0;
 }
 
 static int open_ports(struct dpdk *d, char *error)
