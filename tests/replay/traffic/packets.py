@@ -245,7 +245,7 @@ def read(path):
     """(microseconds, frame) of each packet of a pcap file of either byte order."""
     with open(path, "rb") as f:
         data = f.read()
-    end = "<" if data[:4] == b"\xd4\xc3\xb2\xa1" else ">"
+    end = "<" if data[:4] in (b"\xd4\xc3\xb2\xa1", b"\x4d\x3c\xb2\xa1") else ">"
     if struct.unpack(end + "I", data[:4])[0] not in (0xA1B2C3D4, 0xA1B23C4D):
         raise ValueError("%s: no pcap file" % path)
     per_us = 1000 if struct.unpack(end + "I", data[:4])[0] == 0xA1B23C4D else 1
