@@ -93,7 +93,7 @@ class Faults(case.Case):
 
     def check_open(self, stop, resume):
         self.run_sensor()
-        self.assertTrue(self.inspects())
+        wait_for(self.inspects, "inspection")
         with self.session() as say:
             stop()
             self.fill_queue()
@@ -154,7 +154,7 @@ class Faults(case.Case):
             wait_for(self.passes, "the traffic")
             print("(%.2f s)" % (time.monotonic() - start), end=" ", flush=True)
             say()
-        self.assertTrue(self.inspects())
+        wait_for(self.inspects, "inspection")
         self.sensor.stop()
 
     def test_a_link_that_goes_down_and_returns_is_used_again(self):
@@ -167,7 +167,7 @@ class Faults(case.Case):
                 wait_for(self.passes, "the traffic")
                 say()
                 self.assertTrue(self.sensor.running())
-                self.assertTrue(self.inspects())
+                wait_for(self.inspects, "inspection")
         self.sensor.stop()
 
     def test_a_port_that_disappears_is_said_and_comes_back(self):
