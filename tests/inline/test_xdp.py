@@ -65,7 +65,7 @@ class Xdp(case.Case):
         for source, address in ((OUTSIDE, WEB_SERVER), (DESK, OUTSIDE)):
             sent, came = bulk(self.network, source, address, MEGABYTE, source)
             self.assertEqual(came, sent)
-        self.assertTrue(self.inspects())
+        wait_for(self.inspects, "inspection")
         sensor.stop()
         self.assertLess(self.bypassed(sensor), FEW)
 
@@ -240,7 +240,7 @@ class Settings(Xdp):
         second = self.new_sensor(rules=self.file("test.rules", RULES)).start(ready=False)
         wait_for(lambda: not second.running(), "the second sensor to give up")
         self.assertIn("another sensor has this port", second.words())
-        self.assertTrue(self.inspects())
+        wait_for(self.inspects, "inspection")
         first.stop()
         self.assertLess(self.bypassed(first), FEW)
 
