@@ -20,6 +20,7 @@
 #include "nfq.h"
 
 #define LOOK_INTERVAL_MS 50
+#define PASS_INTERVAL_MS 1 /* while a worker is silent: what waits here is the delay of every packet */
 /* Ids of packets that may have come since the worker saw its last one; within half of their circle. */
 #define IDS_AHEAD (1u << 30)
 
@@ -41,13 +42,15 @@ static void let_pass(uint16_t queue, int fd, const struct nfq_pulse *pulse)
 		(void)nfq_verdicts_send(&verdicts, fd);
 }
 
-static void look_after(uint16_t queue, int fd, struct nfq_pulse *pulse)
+/* Returns whether the queue's worker is silent. */
+static bool look_after(uint16_t queue, int fd, struct nfq_pulse *pulse)
 {
 	uint64_t beat = atomic_load(&pulse->heartbeat_ns), now = monotonic_ns();
 	if (beat == 0 || now < beat || now - beat < NFQ_SILENCE_NS)
-		return;
+		return false;
 	atomic_fetch_add(&pulse->passed_by, 1);
 	let_pass(queue, fd, pulse);
+	return true;
 }
 
 static _Noreturn void guard_main(int order_fd, const struct io_nfq_config *config, unsigned workers, const int *fds,
@@ -55,6 +58,7 @@ static _Noreturn void guard_main(int order_fd, const struct io_nfq_config *confi
 {
 	struct pollfd poll_order = {.fd = order_fd, .events = POLLIN};
 	char order = ORDER_LEAVE;
+	bool silent = false;
 	/* what stops or ends the sensor by its terminal is not for us */
 	setsid();
 	signal(SIGINT, SIG_IGN);
@@ -63,15 +67,16 @@ static _Noreturn void guard_main(int order_fd, const struct io_nfq_config *confi
 	signal(SIGPIPE, SIG_IGN);
 	prctl(PR_SET_NAME, "sekisho-guard");
 	for (;;) {
-		int n = poll(&poll_order, 1, config->fail_open ? LOOK_INTERVAL_MS : -1);
+		int n = poll(&poll_order, 1, !config->fail_open ? -1 : silent ? PASS_INTERVAL_MS : LOOK_INTERVAL_MS);
 		if (n > 0) {
 			/* an order, or the sensor's end of the line closed: it is gone */
 			if (read(order_fd, &order, 1) != 1)
 				order = ORDER_LEAVE;
 			break;
 		}
+		silent = false;
 		for (unsigned i = 0; config->fail_open && i < workers; i++)
-			look_after((uint16_t)(config->queue + i), fds[i], &pulses[i]);
+			silent |= look_after((uint16_t)(config->queue + i), fds[i], &pulses[i]);
 	}
 	for (unsigned i = 0; i < workers; i++)
 		close(fds[i]); /* a successor may have them now */

@@ -18,7 +18,6 @@ drop udp any any -> any 5000 (msg:"the word"; content:"barbarossa"; sid:2; rev:1
 """
 OPENS_S = 1.0  # promised: the way is open, or shut, a second after the sensor stopped
 PING_S = 0.05
-SHORT_QUEUE = 64
 FAIL_OPEN = {"afxdp": "afxdp.fail-open", "nfq": "nfq.fail-open"}
 
 
@@ -35,21 +34,12 @@ class Faults(case.Case):
 
     def run_sensor(self, fail_open=True, **options):
         sets = [(FAIL_OPEN[BACKEND], "yes" if fail_open else "no")] if BACKEND in FAIL_OPEN else []
-        sets += [("nfq.queue-length", SHORT_QUEUE)] if BACKEND == "nfq" else []
         self.sensor = self.new_sensor(rules=self.file("test.rules", RULES), options=sets, **options).start()
         self.network.wait_path()
         return self.sensor
 
     def passes(self):
         return self.network.reaches(OUTSIDE, WEB_SERVER, seconds=PING_S)
-
-    def fill_queue(self):
-        """Where the kernel keeps packets for a sensor that does not take them: as many as it keeps, and some more."""
-        if BACKEND != "nfq":
-            return
-        with self.network.outside.listen(OUTSIDE, 0, socket.SOCK_DGRAM) as s:
-            for _ in range(SHORT_QUEUE * 4):
-                s.sendto(b"fill", (WEB_SERVER, 9))
 
     def takes(self, condition):
         start = time.monotonic()
@@ -96,7 +86,6 @@ class Faults(case.Case):
         wait_for(self.inspects, "inspection")
         with self.session() as say:
             stop()
-            self.fill_queue()
             self.assertLess(self.takes(self.passes), OPENS_S)
             say()
             with self.session(DESK, OUTSIDE) as say_new:
