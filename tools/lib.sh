@@ -7,7 +7,7 @@ started=$SECONDS
 
 # The one list of Debian packages: what a build needs, and what the checks need beyond that.
 build_packages=(gcc libc6-dev meson ninja-build pkg-config python3 libhyperscan-dev libpcre2-dev libssl-dev libpcap-dev
-	libyaml-dev libjansson-dev libmicrohttpd-dev zlib1g-dev libbrotli-dev liblzma-dev libxxhash-dev libmaxminddb-dev libcap-ng-dev
+	libyaml-dev libjansson-dev libmicrohttpd-dev libcurl4-openssl-dev libsqlite3-dev libgnutls28-dev zlib1g-dev libbrotli-dev liblzma-dev libxxhash-dev libmaxminddb-dev libcap-ng-dev
 	libseccomp-dev libcmocka-dev
 	clang bpftool libbpf-dev libxdp-dev libmnl-dev libnetfilter-queue-dev linux-libc-dev libdpdk-dev)
 check_packages=(clang-format-14 libclang-rt-14-dev libasan8 libubsan1 python3-yaml)
