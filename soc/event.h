@@ -59,6 +59,7 @@ struct event {
 	bool closed;
 	/* the table's own */
 	uint64_t sketch[EVENT_SKETCH_BITS / 64];
+	int64_t arrived; /* when the newest record came, by the SOC's clock */
 	bool dirty;
 	struct event *next_in_bucket, *next_dirty, *newer, *older;
 };
@@ -66,7 +67,7 @@ struct event {
 struct event_config {
 	int64_t window; /* microseconds that it stays open after the last record; default 10 minutes */
 	int64_t longest; /* an event is closed when it is older than this, however long it is kept open; default 24 hours */
-	size_t open_max; /* open events at once, of all customers; beyond, the one idle longest is closed */
+	size_t open_max; /* open events at once, of all customers; beyond, the one idle longest is closed; default 16384 (120 MB) */
 };
 
 struct events;
@@ -95,6 +96,8 @@ size_t events_count(const struct events *events);
 
 /* Distinct targets: exact up to EVENT_TARGETS, an estimate beyond. */
 uint64_t event_targets(const struct event *event);
+/* Notes a target for the estimate. */
+void event_sketch(struct event *event, const struct address *target);
 
 /* As the store and the API have it; a new reference, NULL when memory is short. */
 json_t *event_to_json(const struct event *event);
