@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#pragma once
+
+/*
+ * The SOC itself: the store, what is open in memory (events, incidents), and the one thread that changes both. Whatever changes
+ * anything is a job in its queue; jobs that wait together are one transaction, and are answered when that is durable. When it
+ * fails, memory is read back from the store: the two never tell different things.
+ */
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "batch.h"
+#include "directory.h"
+#include "event.h"
+#include "store.h"
+
+#define SOC_ERROR_MAX 512
+/* Of batches that wait for the writer, about. */
+#define SOC_QUEUE_BYTES_MAX (128u << 20)
+#define SOC_QUEUE_JOBS_MAX  4096
+
+struct soc_config {
+	const char *store_path;
+	struct event_config events;
+	int64_t retention;	  /* microseconds that records are kept; 0: for ever */
+	uint64_t retention_bytes; /* of the store; 0: no limit */
+	uint64_t cache_bytes;
+	/* Words for people, from the writer's thread. */
+	void (*say)(void *user, bool bad, const char *text);
+	void *user;
+};
+
+struct soc_stats {
+	uint64_t batches, records, duplicates, quarantined, lost, events, commits, failures;
+	uint64_t queue_bytes;
+	unsigned open_events, open_incidents;
+};
+
+struct soc;
+
+void soc_config_defaults(struct soc_config *config);
+/* Opens the store, reads what is open, starts the writer. `config` is copied, what it points to outlives the SOC. NULL with a message. */
+struct soc *soc_open(const struct soc_config *config, char error[static SOC_ERROR_MAX]);
+/* Does what is queued, then ends. */
+void soc_close(struct soc *soc);
+
+/* For reading, by any thread. */
+struct store *soc_store(struct soc *soc);
+struct directory *soc_directory(struct soc *soc);
+struct soc_stats soc_stats(struct soc *soc);
+
+/* What became of a job; on the writer's thread. `rc`: 0 durable; -ENOSPC, -EIO ...: nothing was stored. For a batch, `next` is the
+ * first sequence number of its stream that is not stored; -ERANGE: it begins behind that. */
+typedef void soc_answer(void *context, int rc, uint64_t next);
+
+/* A batch from a device: its records are stored but for those that are already. Takes the batch, whatever it returns: 0 and the answer
+ * comes later, or -EAGAIN, as the queue is full, and no answer comes. Any thread. */
+int soc_take(struct soc *soc, const struct device *device, struct batch *batch, soc_answer *answer, void *context);
+
+/* A change within a transaction, on the writer's thread. It checks all before it changes anything: an error means it did nothing, and
+ * others in the transaction go on; -EIO and -ENOSPC from the store fail them all. */
+typedef int soc_change(struct soc *soc, void *context);
+/* 0, or -EAGAIN: not done. `context` must live until the answer. Any thread. */
+int soc_do(struct soc *soc, soc_change *change, soc_answer *answer, void *context);
+/* The same, and waits; returns what the change did, or why it is not durable. Not on the writer's thread. */
+int soc_do_now(struct soc *soc, soc_change *change, void *context);
+
+/* --- for changes, on the writer's thread --- */
+
+/* The clock that all of a transaction has: microseconds. */
+int64_t soc_now(const struct soc *soc);
+/* A number that no document of the kind has. */
+uint64_t soc_new_id(struct soc *soc, enum document_kind kind);
+/* Stores a document; steals `body`. 0 or -errno. */
+int soc_put(struct soc *soc, const struct document *document, json_t *body);
+/* Who did what, for ever: `what` is a word like "device.revoke"; steals `detail`, which may be NULL. */
+int soc_audit(struct soc *soc, const char *who, uint32_t customer, const char *what, json_t *detail);
+/* The directory is changed once the transaction is durable. */
+int soc_put_device(struct soc *soc, const struct device *device);
+int soc_put_user(struct soc *soc, const struct user *user);
+int soc_put_customer(struct soc *soc, const struct customer *customer);

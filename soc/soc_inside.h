@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#pragma once
+
+/* What the files of the SOC's writer share; of no one else's concern. */
+
+#include <pthread.h>
+
+#include "soc.h"
+
+/* Jobs of one transaction: what its streams and its directory will be is remembered for so many. */
+#define GROUP_JOBS_MAX 64
+/* A change makes a device, a user, a customer, at most. */
+#define GROUP_ENTRIES_MAX (3 * GROUP_JOBS_MAX)
+/* A group is closed at so many records, for the sake of those that wait. */
+#define GROUP_RECORDS_MAX 50000
+
+struct job {
+	struct job *next;
+	struct device device; /* of a batch */
+	struct batch *batch;  /* NULL: a change */
+	soc_change *change;
+	soc_answer *answer;
+	void *context;
+	size_t bytes;
+	int rc;
+	uint64_t next_sequence;
+};
+
+/* What a stream will be when the group is durable. */
+struct pending_stream {
+	uint32_t device;
+	char stream[STORE_STREAM_MAX];
+	struct store_stream state;
+};
+
+/* What the directory will be. */
+struct pending_entry {
+	enum document_kind kind;
+	union {
+		struct device device;
+		struct user user;
+		struct customer customer;
+	};
+};
+
+struct soc {
+	struct soc_config config;
+	struct store *store;
+	struct directory *directory;
+	pthread_t thread;
+	bool started;
+
+	pthread_mutex_t lock; /* of the queue and stats */
+	pthread_cond_t wake;
+	struct job *first, **last;
+	unsigned queued;
+	bool end;
+	struct soc_stats stats;
+
+	/* the writer's own */
+	struct events *events;
+	int64_t now;
+	uint64_t last_row, last_id[DOCUMENT_KINDS];
+	struct pending_stream streams[GROUP_JOBS_MAX];
+	unsigned stream_count;
+	struct pending_entry entries[GROUP_ENTRIES_MAX];
+	unsigned entry_count;
+	struct soc_stats group; /* what this transaction adds */
+	bool broken;		/* memory could not be read back: nothing is taken until it can */
+	int64_t retained;	/* when retention was looked at */
+};
+
+/* soc_take.c: a batch within the transaction. 0, -ERANGE (nothing was changed), or -errno of the store. */
+int soc_apply_batch(struct soc *soc, struct job *job);
+/* soc_keep.c: memory from the store; and what changed in memory, into it. 0 or -errno. */
+int soc_load(struct soc *soc);
+void soc_unload(struct soc *soc);
+int soc_flush(struct soc *soc);
+/* Whether time alone has changed something that is to be stored. */
+bool soc_has_changes(struct soc *soc);
+/* After the commit, when all is durable. */
+void soc_settle(struct soc *soc);
