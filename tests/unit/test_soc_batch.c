@@ -140,8 +140,8 @@ static void long_batches_are_cut_into_chunks(void **state)
 	static char text[2 << 20];
 	(void)state;
 	size_t len = (size_t)sprintf(text, HEAD(8000));
-	for (int i = 0; i < 8000; i++)
-		len += (size_t)sprintf(text + len, "%s", LINE);
+	for (int i = 0; i < 8000; i++, len += strlen(LINE))
+		memcpy(text + len, LINE, strlen(LINE) + 1);
 	struct batch *batch = read_text(text, 10000);
 	assert_non_null(batch);
 	assert_int_equal(batch->record_count, 8000);
