@@ -244,6 +244,7 @@ class Case(unittest.TestCase):
                     self.rotate()
                 time.sleep(0.005)
             self.stop(signal.SIGKILL)
+        self.soc.fault = None
         self.write(1)
         self.start()
         self.check_all()
