@@ -35,6 +35,9 @@ enum stage {
 
 enum direction { DIRECTION_UNKNOWN = 0, DIRECTION_IN, DIRECTION_OUT, DIRECTION_LATERAL, DIRECTION_OUTSIDE, DIRECTIONS };
 
+/* The role of a prefix that is not the customer's although its addresses look so: a partner's network, a provider's. */
+#define ASSET_ROLE_OUTSIDE "outside"
+
 /* A customer's asset: what triage may know of an address. The longest prefix wins. */
 struct asset {
 	struct prefix prefix;
@@ -53,8 +56,11 @@ void assets_free(struct assets *assets);
 int assets_add(struct assets *assets,
 	       const struct asset *asset); /* copied; 0 or -ENOMEM; the same prefix is replaced */
 const struct asset *assets_find(const struct assets *assets, const struct address *address); /* NULL: none */
-/* In an asset's prefix, or, for a customer without assets that say otherwise, private space. */
+/* In an asset's prefix (unless its role is ASSET_ROLE_OUTSIDE), or, where no asset says anything, private space. NULL: no assets. */
 bool assets_inside(const struct assets *assets, const struct address *address);
+
+const char *stage_name(enum stage stage);
+int stage_of(const char *name); /* -1: none such */
 
 struct triage_rules;
 
