@@ -47,10 +47,14 @@ void incidents_free(struct incidents *incidents);
 /* Other rules from now on (owned by the caller; live until the next call or the end). */
 void incidents_use(struct incidents *incidents, const struct triage_rules *rules);
 
-/* Judges an event that changed, and sets event->incident. Returns the incident that it belongs to, changed or not; NULL: none (no
+/* Judges an event that changed, and sets event->incident (0 while the incident has no id: set it once it has; and event->id
+ * should be set before, else the incident cannot name the event until it is judged again). Returns the incident that it belongs to, changed or not; NULL: none (no
  * decision, or memory is short: *error is -ENOMEM then). `now` is the SOC's clock. */
 struct incident *incidents_judge(struct incidents *incidents, struct event *event, const struct assets *assets,
 				 int64_t now, int *error);
+
+/* At start, for each event that is still open, once its incident is restored: what it holds has been counted. */
+void incidents_recall(struct incidents *incidents, const struct event *event, const struct assets *assets);
 
 /* An incident that is not of an event: a device that is silent. One open incident a key. */
 struct incident *incidents_raise(struct incidents *incidents, uint32_t customer, const char *key,
@@ -81,7 +85,8 @@ json_t *incident_to_json(const struct incident *incident);
 /* An open incident of the store goes on. 0, -EINVAL, -ENOMEM. */
 int incidents_restore(struct incidents *incidents, const json_t *json);
 /* New lines of history since the last settle, a borrowed array of {time, kind, who, text{en,ja}, ...}: opened, raised (from, to, why),
- * host_joined, event_joined, merged, state, assigned, comment, severity_set, quiet. */
+ * host_joined, event_joined, merged, state, assigned, comment, severity_set, quiet,
+ * chain (stages on one host that say something together, without raising it). */
 const json_t *incident_entries(const struct incident *incident);
 
 /* --- a person's work; each adds to the history and marks it dirty. `who` is the user's name. 0, -EINVAL (with no such change) --- */

@@ -112,6 +112,9 @@ bool triage_phrase_name(const char *name, size_t len);
 char *triage_fill(const char *phrase, const struct event *event, const struct assets *assets,
 		  const struct address *host);
 
+/* Puts ? for what is no UTF-8, as where a text was cut; returns it. */
+char *triage_clean(char *text);
+
 /* The targets that an event befell: those where something passed, if any did; else all. */
 bool triage_befell(const struct event *event, const struct event_target *target);
 bool event_any_passed(const struct event *event);

@@ -128,6 +128,34 @@ static void print_name(FILE *out, int name, const struct event *event, const str
 	}
 }
 
+/* The length of the UTF-8 sequence that begins here; 0: it is none. */
+static unsigned sequence(const unsigned char *at)
+{
+	unsigned len = at[0] < 0x80 ? 1 : at[0] >= 0xc2 && at[0] < 0xe0 ? 2 : (at[0] & 0xf0) == 0xe0 ? 3 : 4;
+	if (len == 1)
+		return 1;
+	if (at[0] < 0xc2 || at[0] > 0xf4)
+		return 0;
+	for (unsigned i = 1; i < len; i++)
+		if ((at[i] & 0xc0) != 0x80)
+			return 0;
+	if ((at[0] == 0xe0 && at[1] < 0xa0) || (at[0] == 0xed && at[1] >= 0xa0) || (at[0] == 0xf0 && at[1] < 0x90) ||
+	    (at[0] == 0xf4 && at[1] >= 0x90))
+		return 0;
+	return len;
+}
+
+char *triage_clean(char *text)
+{
+	for (unsigned char *at = (unsigned char *)text; *at;) {
+		unsigned len = sequence(at);
+		if (len == 0)
+			*at++ = '?';
+		at += len;
+	}
+	return text;
+}
+
 char *triage_fill(const char *phrase, const struct event *event, const struct assets *assets,
 		  const struct address *host)
 {
@@ -149,5 +177,5 @@ char *triage_fill(const char *phrase, const struct event *event, const struct as
 		free(text);
 		return NULL;
 	}
-	return text;
+	return triage_clean(text);
 }
