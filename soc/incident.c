@@ -234,9 +234,11 @@ static void forget(struct incidents *incidents, int64_t now)
 		any |= i->hidden = is_over(i, now);
 	if (!any)
 		return;
-	for (struct incident_ref *ref = incidents->oldest_ref; ref; ref = ref->newer)
+	for (struct incident_ref *ref = incidents->oldest_ref; ref; ref = ref->newer) {
+		incident_ref_follow(ref);
 		if (ref->incident && ref->incident->hidden)
 			ref->incident = NULL;
+	}
 	for (struct incident *i = incidents->oldest; i; i = i->newer)
 		if (i->into && i->into->hidden) {
 			i->merged_into = i->into->id;

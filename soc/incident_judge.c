@@ -423,6 +423,8 @@ static struct incident *join(struct judgement *j, int *error)
 {
 	bool stays;
 	struct incident *incident = choose(j, &stays);
+	if (j->ref)
+		incident_ref_follow(j->ref); /* what it belonged to may just have been merged */
 	if (stays) {
 		if (incident && count(j, incident) == 0)
 			incident_mark(incident);

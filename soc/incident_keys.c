@@ -129,12 +129,20 @@ uint64_t incident_mark_of(const struct incidents *incidents, const struct event 
 	return XXH3_64bits_withSeed(&name, sizeof(name), incidents->seed);
 }
 
+void incident_ref_follow(struct incident_ref *ref)
+{
+	while (ref->incident && ref->incident->into)
+		ref->incident = ref->incident->into;
+}
+
 struct incident_ref *incident_ref_find(struct incidents *incidents, const struct event *event)
 {
 	uint64_t mark = incident_mark_of(incidents, event);
 	struct incident_ref *ref = incidents->refs[mark % REF_BUCKETS];
 	while (ref && ref->mark != mark)
 		ref = ref->next_in_bucket;
+	if (ref)
+		incident_ref_follow(ref);
 	return ref;
 }
 

@@ -43,13 +43,9 @@ static void move_values(json_t *into, json_t *from, size_t max)
 
 static void move_events(struct incident *into, struct incident *from)
 {
-	struct incidents *incidents = into->owner;
 	json_array_extend(into->events, from->events);
 	while (json_array_size(into->events) > INCIDENT_EVENTS_MAX)
 		json_array_remove(into->events, 0);
-	for (struct incident_ref *ref = incidents->oldest_ref; ref; ref = ref->newer)
-		if (ref->incident == from)
-			ref->incident = into;
 	into->event_count += from->event_count;
 	into->record_count += from->record_count;
 	into->blocked += from->blocked;

@@ -112,6 +112,8 @@ int incident_claim(struct incident *incident, const char *text, bool weak, int64
 void incident_keys_move(struct incident *into, struct incident *from);
 void incident_keys_free(struct incident *incident);
 uint64_t incident_mark_of(const struct incidents *incidents, const struct event *event);
+/* What it was merged into: done here, as a merge would have to look at all. */
+void incident_ref_follow(struct incident_ref *ref);
 struct incident_ref *incident_ref_find(struct incidents *incidents, const struct event *event);
 struct incident_ref *incident_ref_new(struct incidents *incidents, const struct event *event);
 void incident_ref_drop(struct incidents *incidents, struct incident_ref *ref);
