@@ -15,6 +15,7 @@
 #include "batch.h"
 #include "directory.h"
 #include "event.h"
+#include "incident.h"
 #include "store.h"
 
 #define SOC_ERROR_MAX 512
@@ -72,6 +73,10 @@ int soc_do_now(struct soc *soc, soc_change *change, void *context);
 
 /* The clock that all of a transaction has: microseconds. */
 int64_t soc_now(const struct soc *soc);
+/* An incident, also one that is over (it is read back from the store then). What is changed in it is stored with the transaction. NULL with
+ * errno: ENOENT, or the store's. */
+struct incident *soc_incident(struct soc *soc, uint64_t id);
+struct incidents *soc_incidents(struct soc *soc);
 /* A number that no document of the kind has. */
 uint64_t soc_new_id(struct soc *soc, enum document_kind kind);
 /* Stores a document; steals `body`. 0 or -errno. */
