@@ -15,7 +15,7 @@
 
 #define HTTP_ERROR_MAX	     512
 #define HTTP_FINGERPRINT_MAX 65		 /* SHA-256 of a certificate in hexadecimal, with its end */
-#define HTTP_HEADERS_MAX     (16u << 10) /* of a request, with its line */
+#define HTTP_MEMORY_MAX	     (64u << 10) /* of a connection: the headers of a request take most of half of it */
 #define HTTP_PATH_MAX	     512
 
 struct http_server;
@@ -61,8 +61,11 @@ void http_close(struct http_server *server);
 /* --- a request; on the thread of the callback, or on any until the answer where that says so --- */
 
 const char *http_method(const struct http_request *request);
-const char *http_path(const struct http_request *request);		       /* decoded once, without the query */
-const char *http_query(const struct http_request *request, const char *name);  /* decoded; NULL: not there */
+const char *http_path(const struct http_request *request);		      /* decoded once, without the query */
+const char *http_query(const struct http_request *request, const char *name); /* decoded; NULL: not there */
+/* Calls `each` for every parameter of the query, decoded, until it is not 0, which is returned. */
+int http_query_each(struct http_request *request, int (*each)(void *context, const char *name, const char *value),
+		    void *context);
 const char *http_header(const struct http_request *request, const char *name); /* NULL: not there */
 /* Of the client's certificate, where it came with one that the CA signed and that is valid now; else "". */
 const char *http_fingerprint(const struct http_request *request);
