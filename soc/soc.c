@@ -15,6 +15,7 @@ void soc_config_defaults(struct soc_config *config)
 {
 	*config = (struct soc_config){.retention = 400 * 24 * HOUR_US, .retention_bytes = 0};
 	event_config_defaults(&config->events);
+	incident_config_defaults(&config->incidents);
 }
 
 static int64_t clock_us(void)
@@ -77,6 +78,7 @@ static void add_stats(struct soc *soc)
 	soc->stats.quarantined += group->quarantined;
 	soc->stats.lost += group->lost;
 	soc->stats.events += group->events;
+	soc->stats.incidents += group->incidents;
 	soc->stats.commits++;
 	soc->stats.open_events = (unsigned)events_count(soc->events);
 	pthread_mutex_unlock(&soc->lock);
@@ -310,6 +312,7 @@ struct soc_stats soc_stats(struct soc *soc)
 static void free_soc(struct soc *soc)
 {
 	soc_unload(soc);
+	triage_rules_free(soc->own_rules);
 	directory_close(soc->directory);
 	if (soc->store)
 		soc->store->ops->close(soc->store);
@@ -340,12 +343,15 @@ struct soc *soc_open(const struct soc_config *config, char error[static SOC_ERRO
 	soc->config = *config;
 	soc->last = &soc->first;
 	init_sync(soc);
+	if (soc_read_rules(soc, error) != 0)
+		goto fail;
 	const struct store_sqlite_options options = {.cache_bytes = config->cache_bytes};
 	soc->store = store_sqlite_open(config->store_path, &options, why);
 	if (!soc->store) {
 		snprintf(error, SOC_ERROR_MAX, "%s", why);
 		goto fail;
 	}
+	soc->now = clock_us();
 	soc->directory = directory_open(soc->store);
 	rc = soc->directory ? soc_load(soc) : -errno;
 	if (rc != 0) {

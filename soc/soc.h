@@ -26,6 +26,8 @@
 struct soc_config {
 	const char *store_path;
 	struct event_config events;
+	struct incident_config incidents;
+	const char *triage_rules; /* a file; NULL: those that come with the program */
 	int64_t retention;	  /* microseconds that records are kept; 0: for ever */
 	uint64_t retention_bytes; /* of the store; 0: no limit */
 	uint64_t cache_bytes;
@@ -35,7 +37,7 @@ struct soc_config {
 };
 
 struct soc_stats {
-	uint64_t batches, records, duplicates, quarantined, lost, events, commits, failures;
+	uint64_t batches, records, duplicates, quarantined, lost, events, incidents, commits, failures;
 	uint64_t queue_bytes;
 	unsigned open_events, open_incidents;
 };
@@ -81,6 +83,8 @@ struct incidents *soc_incidents(struct soc *soc);
 uint64_t soc_new_id(struct soc *soc, enum document_kind kind);
 /* Stores a document; steals `body`. 0 or -errno. */
 int soc_put(struct soc *soc, const struct document *document, json_t *body);
+/* Removes a document of a kind that has an end: an asset. 0 or -errno. */
+int soc_remove(struct soc *soc, enum document_kind kind, uint64_t id);
 /* Who did what, for ever: `what` is a word like "device.revoke"; steals `detail`, which may be NULL. */
 int soc_audit(struct soc *soc, const char *who, uint32_t customer, const char *what, json_t *detail);
 /* The directory is changed once the transaction is durable. */

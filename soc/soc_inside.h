@@ -59,6 +59,12 @@ struct soc {
 
 	/* the writer's own */
 	struct events *events;
+	const struct triage_rules *rules;
+	struct triage_rules *own_rules; /* that were read at the start */
+	struct incidents *incidents;
+	struct assets **assets; /* by the customer's number; NULL: nothing known */
+	unsigned asset_room;
+	bool assets_changed;
 	int64_t now;
 	uint64_t last_row, last_id[DOCUMENT_KINDS];
 	struct pending_stream streams[GROUP_JOBS_MAX];
@@ -76,6 +82,15 @@ int soc_apply_batch(struct soc *soc, struct job *job);
 int soc_load(struct soc *soc);
 void soc_unload(struct soc *soc);
 int soc_flush(struct soc *soc);
+/* soc_judge.c: the rules, before all else; the same for what triage knows and makes; an event that was read back; one that changed. */
+int soc_read_rules(struct soc *soc, char error[static SOC_ERROR_MAX]);
+int soc_load_judgement(struct soc *soc);
+void soc_recall_event(struct soc *soc, const struct event *event);
+void soc_unload_judgement(struct soc *soc);
+int soc_judge_event(struct soc *soc, struct event *event);
+bool soc_incidents_changed(struct soc *soc);
+int soc_store_incidents(struct soc *soc);
+void soc_settle_incidents(struct soc *soc);
 /* Whether time alone has changed something that is to be stored. */
 bool soc_has_changes(struct soc *soc);
 /* After the commit, when all is durable. */

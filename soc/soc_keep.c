@@ -13,7 +13,9 @@ static int restore_event(void *context, const struct document *document)
 	int rc = !event ? -ENOMEM : !json ? -EINVAL : event_from_json(json, event);
 	if (rc == 0)
 		rc = events_restore(soc->events, event);
-	else if (rc == -EINVAL && soc->config.say) {
+	if (rc == 0) {
+		soc_recall_event(soc, event);
+	} else if (rc == -EINVAL && soc->config.say) {
 		/* one that cannot be read costs its own growth, not the start */
 		soc->config.say(soc->config.user, true, "an open event in the store cannot be read; it does not go on");
 		rc = 0;
@@ -33,6 +35,8 @@ int soc_load(struct soc *soc)
 	if (rc == 0 && !(soc->events = events_open(&soc->config.events)))
 		rc = -ENOMEM;
 	if (rc == 0)
+		rc = soc_load_judgement(soc);
+	if (rc == 0)
 		rc = soc->store->ops->documents(soc->store, &open, restore_event, soc);
 	return rc;
 }
@@ -41,11 +45,15 @@ void soc_unload(struct soc *soc)
 {
 	events_free(soc->events);
 	soc->events = NULL;
+	soc_unload_judgement(soc);
 }
 
 static int store_event(void *context, struct event *event)
 {
 	struct soc *soc = context;
+	int rc = soc_judge_event(soc, event);
+	if (rc != 0)
+		return rc;
 	const struct document document = {.kind = DOCUMENT_EVENT,
 					  .id = event->id,
 					  .customer = event->customer,
@@ -67,18 +75,20 @@ static int found(void *context, struct event *event)
 bool soc_has_changes(struct soc *soc)
 {
 	events_expire(soc->events, soc->now);
-	return events_dirty(soc->events, found, NULL) != 0;
+	return events_dirty(soc->events, found, NULL) != 0 || soc_incidents_changed(soc);
 }
 
 int soc_flush(struct soc *soc)
 {
 	events_expire(soc->events, soc->now);
-	return events_dirty(soc->events, store_event, soc);
+	int rc = events_dirty(soc->events, store_event, soc);
+	return rc ? rc : soc_store_incidents(soc);
 }
 
 void soc_settle(struct soc *soc)
 {
 	events_settle(soc->events);
+	soc_settle_incidents(soc);
 }
 
 /* --- for changes ------------------------------------------------------------------------------------------------------- */
@@ -102,9 +112,16 @@ int soc_put(struct soc *soc, const struct document *document, json_t *body)
 		return -ENOMEM;
 	d.body = text;
 	d.len = strlen(text);
+	soc->assets_changed |= d.kind == DOCUMENT_ASSET;
 	int rc = soc->store->ops->document_put(soc->store, &d);
 	free(text);
 	return rc;
+}
+
+int soc_remove(struct soc *soc, enum document_kind kind, uint64_t id)
+{
+	soc->assets_changed |= kind == DOCUMENT_ASSET;
+	return soc->store->ops->document_remove(soc->store, kind, id);
 }
 
 int soc_audit(struct soc *soc, const char *who, uint32_t customer, const char *what, json_t *detail)
