@@ -60,6 +60,8 @@ void incidents_recall(struct incidents *incidents, const struct event *event, co
 struct incident *incidents_raise(struct incidents *incidents, uint32_t customer, const char *key,
 				 enum severity severity, const char *title_en, const char *title_ja, const char *why_en,
 				 const char *why_ja, int64_t now, int *error);
+/* The one that was raised by this key, if it is in memory. */
+struct incident *incidents_raised(struct incidents *incidents, uint32_t customer, const char *key);
 struct incident *incidents_find(struct incidents *incidents, uint64_t id);
 
 /* What changed since the last call. `each` stores it: an incident without id (0) must get one from it by incident_set_id; its new

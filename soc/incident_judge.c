@@ -551,3 +551,8 @@ struct incident *incidents_raise(struct incidents *incidents, uint32_t customer,
 	}
 	return incident;
 }
+
+struct incident *incidents_raised(struct incidents *incidents, uint32_t customer, const char *key)
+{
+	return incident_key_owner(incidents, customer, key);
+}

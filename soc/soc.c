@@ -106,6 +106,7 @@ static int transact(struct soc *soc, struct job *jobs)
 		soc->broken = soc_load(soc) != 0;
 	if (soc->broken)
 		return -EIO;
+	soc_watch(soc);
 	if (!jobs && !soc_has_changes(soc))
 		return 0;
 	int rc = soc->store->ops->begin(soc->store);
@@ -312,6 +313,7 @@ struct soc_stats soc_stats(struct soc *soc)
 static void free_soc(struct soc *soc)
 {
 	soc_unload(soc);
+	soc_watch_end(soc);
 	triage_rules_free(soc->own_rules);
 	directory_close(soc->directory);
 	if (soc->store)
@@ -324,6 +326,7 @@ static void free_soc(struct soc *soc)
 static void init_sync(struct soc *soc)
 {
 	pthread_condattr_t attributes;
+	pthread_mutex_init(&soc->watch_lock, NULL);
 	pthread_mutex_init(&soc->lock, NULL);
 	/* a clock that nobody sets */
 	pthread_condattr_init(&attributes);
@@ -354,6 +357,7 @@ struct soc *soc_open(const struct soc_config *config, char error[static SOC_ERRO
 	soc->now = clock_us();
 	soc->directory = directory_open(soc->store);
 	rc = soc->directory ? soc_load(soc) : -errno;
+	rc = rc ? rc : soc_watch_begin(soc);
 	if (rc != 0) {
 		snprintf(error, SOC_ERROR_MAX, "%.200s: %s: %.200s", config->store_path, strerror(-rc),
 			 soc->store->ops->error(soc->store));
@@ -372,15 +376,21 @@ fail:
 	return NULL;
 }
 
-void soc_close(struct soc *soc)
+void soc_finish(struct soc *soc)
 {
-	if (!soc)
-		return;
 	pthread_mutex_lock(&soc->lock);
 	soc->end = true;
 	pthread_cond_signal(&soc->wake);
 	pthread_mutex_unlock(&soc->lock);
 	if (soc->started)
 		pthread_join(soc->thread, NULL);
+	soc->started = false;
+}
+
+void soc_close(struct soc *soc)
+{
+	if (!soc)
+		return;
+	soc_finish(soc);
 	free_soc(soc);
 }

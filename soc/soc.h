@@ -47,7 +47,9 @@ struct soc;
 void soc_config_defaults(struct soc_config *config);
 /* Opens the store, reads what is open, starts the writer. `config` is copied, what it points to outlives the SOC. NULL with a message. */
 struct soc *soc_open(const struct soc_config *config, char error[static SOC_ERROR_MAX]);
-/* Does what is queued, then ends. */
+/* Does and answers what is queued, and takes nothing more: -EAGAIN from now on. */
+void soc_finish(struct soc *soc);
+/* The same, and frees it: when no one asks any more. */
 void soc_close(struct soc *soc);
 
 /* For reading, by any thread. */
@@ -71,6 +73,11 @@ int soc_do(struct soc *soc, soc_change *change, soc_answer *answer, void *contex
 /* The same, and waits; returns what the change did, or why it is not durable. Not on the writer's thread. */
 int soc_do_now(struct soc *soc, soc_change *change, void *context);
 
+/* A device has spoken: it is not silent. Any thread. */
+void soc_heard(struct soc *soc, const struct device *device);
+/* Microseconds since then; -1: it has not, since the start. Any thread. */
+int64_t soc_silence(struct soc *soc, uint32_t device);
+
 /* --- for changes, on the writer's thread --- */
 
 /* The clock that all of a transaction has: microseconds. */
@@ -91,3 +98,5 @@ int soc_audit(struct soc *soc, const char *who, uint32_t customer, const char *w
 int soc_put_device(struct soc *soc, const struct device *device);
 int soc_put_user(struct soc *soc, const struct user *user);
 int soc_put_customer(struct soc *soc, const struct customer *customer);
+/* What a device says of itself: the newest of each hour is kept. `report` is an object, and the caller's. */
+int soc_put_health(struct soc *soc, const struct device *device, json_t *report);

@@ -43,6 +43,13 @@ struct pending_entry {
 	};
 };
 
+/* What is known of whether a device is well. */
+struct watched {
+	int64_t heard; /* on the clock that nobody sets, microseconds; 0: not since the start */
+	bool expected; /* it spoke before that */
+	unsigned told; /* the condition that an incident says */
+};
+
 struct soc {
 	struct soc_config config;
 	struct store *store;
@@ -72,8 +79,12 @@ struct soc {
 	struct pending_entry entries[GROUP_ENTRIES_MAX];
 	unsigned entry_count;
 	struct soc_stats group; /* what this transaction adds */
-	bool broken;		/* memory could not be read back: nothing is taken until it can */
-	int64_t retained;	/* when retention was looked at */
+	pthread_mutex_t watch_lock;
+	struct watched *watched; /* by the device's number */
+	uint32_t watched_room;
+	int64_t watch_began, watch_looked;
+	bool broken;	  /* memory could not be read back: nothing is taken until it can */
+	int64_t retained; /* when retention was looked at */
 };
 
 /* soc_take.c: a batch within the transaction. 0, -ERANGE (nothing was changed), or -errno of the store. */
@@ -91,6 +102,10 @@ int soc_judge_event(struct soc *soc, struct event *event);
 bool soc_incidents_changed(struct soc *soc);
 int soc_store_incidents(struct soc *soc);
 void soc_settle_incidents(struct soc *soc);
+/* soc_watch.c: at the start; in each transaction; at the end. */
+int soc_watch_begin(struct soc *soc);
+void soc_watch(struct soc *soc);
+void soc_watch_end(struct soc *soc);
 /* Whether time alone has changed something that is to be stored. */
 bool soc_has_changes(struct soc *soc);
 /* After the commit, when all is durable. */

@@ -135,6 +135,16 @@ int soc_audit(struct soc *soc, const char *who, uint32_t customer, const char *w
 				 "detail", detail));
 }
 
+/* A device of this name within the transaction, which the directory does not know yet. */
+static bool is_pending_name(const struct soc *soc, const struct device *device)
+{
+	for (unsigned i = 0; i < soc->entry_count; i++)
+		if (soc->entries[i].kind == DOCUMENT_DEVICE && soc->entries[i].device.id != device->id &&
+		    strcmp(soc->entries[i].device.name, device->name) == 0)
+			return true;
+	return false;
+}
+
 static int put_entry(struct soc *soc, const struct pending_entry *entry, const struct document *document, json_t *body)
 {
 	if (soc->entry_count == GROUP_ENTRIES_MAX) {
@@ -156,6 +166,8 @@ int soc_put_device(struct soc *soc, const struct device *device)
 				   .state = device->revoked,
 				   .time = soc->now,
 				   .key = device->fingerprint};
+	if (is_pending_name(soc, device))
+		return -EEXIST;
 	return put_entry(soc, &entry, &d, device_to_json(device));
 }
 
