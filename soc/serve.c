@@ -9,6 +9,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "api.h"
 #include "command.h"
 #include "http.h"
 #include "ingest.h"
@@ -20,6 +21,8 @@ struct service {
 	char *certificate, *key;
 	struct soc *soc;
 	struct ingest *ingest;
+	struct api *api;
+	const char *addresses[SETTINGS_ADDRESSES_MAX];
 	struct http_server *http;
 	int lock;
 };
@@ -32,7 +35,7 @@ static void begin(void *user, struct http_request *request)
 	if (ingest_has(http_path(request)))
 		ingest_begin(s->ingest, request);
 	else
-		http_answer_error(request, 404, "there is no %s", http_path(request));
+		api_begin(s->api, request);
 }
 
 static void body(void *user, struct http_request *request, const void *data, size_t len)
@@ -40,6 +43,8 @@ static void body(void *user, struct http_request *request, const void *data, siz
 	struct service *s = user;
 	if (ingest_has(http_path(request)))
 		ingest_body(s->ingest, request, data, len);
+	else
+		api_body(s->api, request, data, len);
 }
 
 static void end(void *user, struct http_request *request)
@@ -47,6 +52,8 @@ static void end(void *user, struct http_request *request)
 	struct service *s = user;
 	if (ingest_has(http_path(request)))
 		ingest_end(s->ingest, request);
+	else
+		api_end(s->api, request);
 }
 
 static void gone(void *user, struct http_request *request)
@@ -54,6 +61,8 @@ static void gone(void *user, struct http_request *request)
 	struct service *s = user;
 	if (ingest_has(http_path(request)))
 		ingest_gone(s->ingest, request);
+	else
+		api_gone(s->api, request);
 }
 
 static const struct http_handler handler = {begin, body, end, gone};
@@ -90,7 +99,11 @@ static int open_soc(struct service *s)
 	limits.records_per_second = (double)s->settings.rate_records;
 	limits.records_burst = (double)s->settings.rate_burst;
 	s->ingest = ingest_open(s->soc, &limits);
-	return s->ingest ? EXIT_FINE : fail("out of memory");
+	for (unsigned i = 0; i < s->settings.address_count; i++)
+		s->addresses[i] = s->settings.addresses[i];
+	const struct api_config api = {s->soc, s->ingest, s->authority, s->addresses, s->settings.address_count};
+	s->api = api_open(&api);
+	return s->ingest && s->api ? EXIT_FINE : fail("out of memory");
 }
 
 static int open_http(struct service *s)
@@ -120,6 +133,7 @@ static void close_service(struct service *s)
 	if (s->soc)
 		soc_finish(s->soc);
 	http_close(s->http);
+	api_close(s->api);
 	ingest_close(s->ingest);
 	soc_close(s->soc);
 	authority_close(s->authority);

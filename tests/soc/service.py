@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The real SOC and real forwarders, as processes on loopback, for tests; and the store read past the program."""
+import http.client
+import json
 import os
 import signal
 import sqlite3
+import ssl
 import subprocess
 import tempfile
 import time
@@ -111,6 +114,36 @@ class Soc:
         with open(self.folder + "/log") as f:
             return f.read()
 
+    # --- the API ---
+
+    def connect(self, certificate=None, seconds=WAIT_S):
+        """A connection that believes the SOC's own authority; `certificate`: (file, key file) of a client's."""
+        context = ssl.create_default_context(cafile=self.data + "/ca.crt")
+        if certificate:
+            context.load_cert_chain(*certificate)
+        return http.client.HTTPSConnection("127.0.0.1", self.port, context=context, timeout=seconds)
+
+    def request(self, method, path, body=None, headers=None, certificate=None):
+        """(status, what the answer's JSON says, its headers)"""
+        connection = self.connect(certificate)
+        try:
+            connection.request(method, path, body, headers or {})
+            answer = connection.getresponse()
+            text = answer.read()
+            return answer.status, json.loads(text) if text else None, dict(answer.getheaders())
+        finally:
+            connection.close()
+
+    def ask(self, method, path, body=None, token=None, status=None):
+        """An API call by a token (default: the administrator's); fails when the status is not as it should be."""
+        if token is None:
+            with open(self.data + "/ctl.json") as f:
+                token = json.load(f)["token"]
+        got, answer, _ = self.request(method, path, json.dumps(body) if body is not None else None, {"Authorization": "Bearer " + token})
+        if got not in (status,) if status else got >= 300:
+            raise AssertionError("%s %s: %d %s" % (method, path, got, answer))
+        return answer
+
     # --- the store ---
 
     def query(self, text, *values):
@@ -121,7 +154,6 @@ class Soc:
             store.close()
 
     def documents(self, kind):
-        import json
         return [json.loads(body) for (body,) in self.query("select body from document where kind = ? order by id", kind)]
 
     def stored(self):

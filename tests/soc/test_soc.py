@@ -21,7 +21,7 @@ import scenes  # noqa: E402
 import service  # noqa: E402
 from service import wait_for  # noqa: E402
 
-ARGS = None
+ARGS = argparse.Namespace()
 
 
 class Case(unittest.TestCase):
@@ -165,22 +165,21 @@ class Store(Case):
         self.assertEqual(self.soc.lines(), (scene.text() + more.text()).splitlines() + more.text().splitlines()[:1])
 
 
-def main():
-    global ARGS
-    ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def main(module, words):
+    ap = argparse.ArgumentParser(description=words, formatter_class=argparse.RawDescriptionHelpFormatter)
     build = os.path.join(HERE, "..", "..", "build")
     ap.add_argument("--soc", default=os.path.join(build, "soc", "sekisho-soc"))
     ap.add_argument("--forward", default=os.path.join(build, "tools", "sekisho-forward"))
     ap.add_argument("--kills", type=int, default=30)
     ap.add_argument("--records", type=int, default=100000)
     ap.add_argument("cases", nargs="*")
-    ARGS = ap.parse_args()
+    ap.parse_args(namespace=ARGS)
     ARGS.soc, ARGS.forward = os.path.abspath(ARGS.soc), os.path.abspath(ARGS.forward)
     loader = unittest.TestLoader()
-    suite = loader.loadTestsFromNames(ARGS.cases, sys.modules[__name__]) if ARGS.cases else loader.loadTestsFromModule(sys.modules[__name__])
+    suite = loader.loadTestsFromNames(ARGS.cases, module) if ARGS.cases else loader.loadTestsFromModule(module)
     result = unittest.TextTestRunner(verbosity=2).run(suite)
     return 0 if result.wasSuccessful() and result.testsRun else 1
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.modules[__name__], __doc__))
