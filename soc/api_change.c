@@ -169,15 +169,19 @@ static void answer_made(struct call *call, int rc, const char *error, json_t *js
 		call_store_failed(call, rc);
 }
 
-/* The member "customer", by name. */
+/* The member "customer", by name; it may be missing where there is only one. */
 static bool read_owner(struct call *call, uint32_t *id)
 {
 	const char *name;
 	struct customer customer;
-	if (!call_text(call, "customer", DIRECTORY_NAME_MAX, true, &name))
+	struct directory *directory = soc_directory(call->api->config.soc);
+	if (!call_text(call, "customer", DIRECTORY_NAME_MAX, false, &name))
 		return false;
-	if (!directory_customer_by_name(soc_directory(call->api->config.soc), name, &customer)) {
-		http_answer_error(call->request, 400, "there is no customer of this name");
+	bool found = name ? directory_customer_by_name(directory, name, &customer)
+			  : !directory_customer(directory, 2, &customer) && directory_customer(directory, 1, &customer);
+	if (!found) {
+		http_answer_error(call->request, 400,
+				  name ? "there is no customer of this name" : "say whose it is: customer");
 		return false;
 	}
 	*id = customer.id;

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* sekisho-soc init, enroll, revoke, user: what makes a SOC, and who may come to it. */
 #include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <openssl/crypto.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -14,6 +16,8 @@
 
 #define AUTHORITY_DAYS 3653
 #define WHO_MAX	       80
+/* Beside exit codes: a SOC holds the folder, and is to be asked. */
+#define RUNS -2
 
 struct arguments {
 	const char *folder, *name, *customer, *role, *listen, *output;
@@ -108,7 +112,7 @@ static int open_offline(struct offline *o, const char *folder)
 		return fail(error);
 	o->lock = folder_lock(folder);
 	if (o->lock == -EWOULDBLOCK)
-		return fail("the SOC of this folder runs: ask it, by: sekisho-soc ctl (or stop it for this)");
+		return RUNS;
 	if (o->lock < 0)
 		return fail("the folder cannot be locked: are you its owner, or root?");
 	o->authority = authority_open(folder, error);
@@ -117,6 +121,34 @@ static int open_offline(struct offline *o, const char *folder)
 	settings_to_config(&o->settings, &config);
 	o->soc = soc_open(&config, error);
 	return o->soc ? EXIT_FINE : fail(error);
+}
+
+/* The SOC that runs does it, by its API: `words` up to a NULL. */
+static int ask_running(const struct arguments *a, const char *const *words)
+{
+	char *argv[12] = {(char *)(uintptr_t) "ctl", (char *)(uintptr_t) "-d", (char *)(uintptr_t)a->folder};
+	int argc = 3, saved = -1, rc;
+	for (; *words; words++)
+		argv[argc++] = (char *)(uintptr_t)*words;
+	if (a->output) {
+		int fd = open(a->output, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+		if (fd < 0)
+			return fail("the configuration's file cannot be made: is there one of this name?");
+		saved = dup(STDOUT_FILENO);
+		if (saved < 0 || dup2(fd, STDOUT_FILENO) < 0)
+			return fail("standard output cannot be led into the file");
+		close(fd);
+	}
+	optind = 0;
+	rc = cmd_ctl(argc, argv);
+	fflush(stdout);
+	if (saved >= 0) {
+		if (rc != EXIT_FINE)
+			unlink(a->output);
+		dup2(saved, STDOUT_FILENO);
+		close(saved);
+	}
+	return rc;
 }
 
 static int list_customer(void *context, const struct customer *customer)
@@ -195,6 +227,8 @@ static int fill_soc(const struct arguments *a)
 	char error[SOC_ERROR_MAX] = "", token[ENROLL_TOKEN_MAX], who[WHO_MAX];
 	int rc = open_offline(&o, a->folder);
 	who_am_i(who);
+	if (rc == RUNS)
+		return fail("a SOC runs on this folder");
 	if (rc == EXIT_FINE && (renew_server(&o.settings, o.authority, error) != 0 ||
 				enroll_customer(o.soc, who, a->customer ? a->customer : "default", &customer, error) ||
 				enroll_user(o.soc, who, "admin", USER_ADMINISTRATOR, 0, token, error) != 0))
@@ -269,6 +303,12 @@ int cmd_enroll(int argc, char **argv)
 	if (rc >= 0)
 		return rc;
 	rc = open_offline(&o, a.folder);
+	if (rc == RUNS) {
+		const char *const add[] = {"add-customer", a.customer, NULL};
+		const char *const enroll[] = {"enroll", a.name, a.customer, NULL};
+		rc = a.new_customer ? ask_running(&(struct arguments){.folder = a.folder}, add) : EXIT_FINE;
+		return rc == EXIT_FINE ? ask_running(&a, enroll) : rc;
+	}
 	if (rc == EXIT_FINE)
 		rc = find_customer(o.soc, &a, who_am_i(who), &customer);
 	for (unsigned i = 0; i < o.settings.address_count; i++)
@@ -287,7 +327,7 @@ static void usage_revoke(FILE *out)
 	fputs("usage: sekisho-soc revoke [-d FOLDER] NAME\n\n"
 	      "  -d, --folder FOLDER  the SOC's (default " SOC_FOLDER ")\n"
 	      "  -h, --help           show this\n\n"
-	      "A SOC that runs is asked by: sekisho-soc ctl revoke NAME\n",
+	      "A SOC that runs does it at once.\n",
 	      out);
 }
 
@@ -300,6 +340,8 @@ int cmd_revoke(int argc, char **argv)
 	if (rc >= 0)
 		return rc;
 	rc = open_offline(&o, a.folder);
+	if (rc == RUNS)
+		return ask_running(&a, (const char *const[]){"revoke", a.name, NULL});
 	if (rc == EXIT_FINE && enroll_revoke(o.soc, who_am_i(who), a.name, error) != 0)
 		rc = fail(error);
 	close_offline(&o);
@@ -332,6 +374,9 @@ int cmd_user(int argc, char **argv)
 		return EXIT_USAGE;
 	}
 	rc = open_offline(&o, a.folder);
+	if (rc == RUNS)
+		return ask_running(&a, (const char *const[]){"add-user", a.name, user_role_name((enum user_role)role),
+							     a.customer, NULL});
 	who_am_i(who);
 	if (rc == EXIT_FINE && role == USER_CUSTOMER)
 		rc = find_customer(o.soc, &a, who, &customer);

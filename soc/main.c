@@ -23,6 +23,7 @@ static const struct subcommand {
 } subcommands[] = {
 	{"init", cmd_init, "make a new SOC: its folder, its authority, its settings, the first customer and token"},
 	{"serve", cmd_serve, "take what the sensors see, judge it, tell people, and show it"},
+	{"ctl", cmd_ctl, "ask a SOC that runs: incidents, events, records, devices; and work on them"},
 	{"enroll", cmd_enroll, "make a sensor's certificate and its configuration, in one file"},
 	{"revoke", cmd_revoke, "refuse a sensor from now on"},
 	{"user", cmd_user, "make a user and a token"},

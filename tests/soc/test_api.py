@@ -155,6 +155,54 @@ class Work(Case):
         self.assertEqual(self.ask("aoi", "GET", "/v1/assets")["assets"], [])
 
 
+class Shell(Case):
+    def ctl(self, *words, check=True):
+        return self.soc.run("ctl", *words, check=check)
+
+    def test_the_shell_does_what_the_api_does(self):
+        self.send("aoi-1", self.scene())
+        table = self.ctl("incidents", "--severity", "emergency").stdout.splitlines()
+        self.assertEqual(len(table), 2, table)
+        self.assertIn("emergency", table[1])
+        number = table[1].split()[0]
+        self.ctl("comment", number, "looked at it")
+        self.ctl("close", number, "cleaned")
+        text = self.ctl("incident", number).stdout
+        for words in "looked at it", "closed", scenes.INFECTED, "What to do":
+            self.assertIn(words, text)
+        self.assertEqual(json.loads(self.ctl("--json", "incident", number).stdout)["state"], "closed")
+        self.assertIn("already", self.ctl("close", number, "again", check=False).stderr)
+        self.assertEqual(self.ctl("incident", check=False).returncode, 2)
+        self.assertEqual(self.ctl("incident", "77", check=False).returncode, 1)
+
+    def test_what_an_attacker_wrote_does_not_steer_the_terminal(self):
+        line = json.dumps({"timestamp": "2026-11-24T05:00:00Z", "event_type": "alert", "src_ip": "192.0.2.1", "dest_ip": "10.0.0.1",
+                           "alert": {"signature_id": 1, "signature": "\x1b]0;owned\x07\u009b31m", "category": "Web Application Attack"}})
+        self.send("aoi-1", [line])
+        shown = self.ctl("records").stdout + self.ctl("record", "1").stdout
+        self.assertIn("owned", shown)
+        self.assertFalse([c for c in shown if ord(c) < 32 and c != "\n" or 0x7f <= ord(c) < 0xa0])
+
+    def test_enrolment_while_the_soc_runs_and_while_it_does_not(self):
+        first = self.soc.folder + "/first.yaml"
+        self.soc.run("enroll", "-c", "aoi", "-o", first, "aoi-2")
+        self.assertIn("already", self.soc.run("enroll", "-c", "aoi", "aoi-2", check=False).stderr)
+        self.soc.stop()
+        second = self.soc.enroll("aoi-3", "-c", "aoi")
+        self.soc.start()
+        for path in first, second:
+            with open(path) as f:
+                self.assertIn("PRIVATE KEY", f.read())
+            self.assertEqual(os.stat(path).st_mode & 0o777, 0o600)
+        self.soc.run("revoke", "aoi-3")
+        self.assertEqual({d["name"]: d["revoked"] for d in self.ask("aoi", "GET", "/v1/devices")["devices"]},
+                         {"aoi-1": False, "aoi-2": False, "aoi-3": True})
+
+    def test_who_finds_no_soc_is_told_what_to_do(self):
+        self.soc.stop()
+        self.assertIn("does the SOC run", self.ctl("incidents", check=False).stderr)
+
+
 class Tenants(Case):
     def test_what_is_anothers_does_not_exist(self):
         self.send("aoi-1", self.scene())
