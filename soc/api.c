@@ -53,6 +53,11 @@ const struct route api_routes[] = {
 	{"GET", "/v1/assets", USER_CUSTOMER, "customer", "", api_assets},
 	{"PUT", "/v1/assets", USER_ANALYST, "customer", "prefix name role owner importance exposed", api_put_asset},
 	{"DELETE", "/v1/assets/*", USER_ANALYST, "", "", api_remove_asset},
+	{"GET", "/v1/contacts", USER_CUSTOMER, "customer", "", api_contacts},
+	{"PUT", "/v1/contacts", USER_ANALYST, "customer",
+	 "name kind address severity language after_minutes hours secret", api_put_contact},
+	{"DELETE", "/v1/contacts/*", USER_ANALYST, "", "", api_remove_contact},
+	{"GET", "/v1/notifications", USER_CUSTOMER, "incident " SPAN_WORDS, "", api_notifications},
 	{"GET", "/v1/audit", USER_CUSTOMER, SPAN_WORDS, "", api_audit},
 };
 const size_t api_route_count = sizeof(api_routes) / sizeof(api_routes[0]);

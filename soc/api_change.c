@@ -276,21 +276,28 @@ static int note_id(void *context, const struct document *document)
 	return 0;
 }
 
-static int put_asset(struct call *call, struct soc *soc)
+/* What the document of this kind and key has for an id, or a new one. */
+static int id_of(struct soc *soc, enum document_kind kind, const char *key, uint64_t *id)
 {
 	struct store *store = soc_store(soc);
+	int rc = store->ops->document(store, kind, 0, key, note_id, id);
+	if (rc != 0 && rc != -ENOENT)
+		return rc;
+	if (*id == 0)
+		*id = soc_new_id(soc, kind);
+	return 0;
+}
+
+static int put_asset(struct call *call, struct soc *soc)
+{
 	struct asset asset;
 	char error[ASSET_ERROR_MAX], prefix[ADDRESS_TEXT_MAX + 4], key[ADDRESS_TEXT_MAX + 32];
 	if (asset_from_json(call->body, &asset, error) != 0)
 		return refuse(call, -EINVAL, error);
 	snprintf(key, sizeof(key), "%llu %s", (unsigned long long)call->id, prefix_text(&asset.prefix, prefix));
 	struct document d = {.kind = DOCUMENT_ASSET, .customer = (uint32_t)call->id, .time = soc_now(soc), .key = key};
-	int rc = store->ops->document(store, DOCUMENT_ASSET, 0, key, note_id, &d.id);
-	if (rc != 0 && rc != -ENOENT)
-		return rc;
-	if (d.id == 0)
-		d.id = soc_new_id(soc, DOCUMENT_ASSET);
-	rc = soc_put(soc, &d, asset_to_json(&asset));
+	int rc = id_of(soc, DOCUMENT_ASSET, key, &d.id);
+	rc = rc ? rc : soc_put(soc, &d, asset_to_json(&asset));
 	call->answer = json_pack("{s:I}", "id", (json_int_t)d.id);
 	return rc ? rc : soc_audit(soc, call->user.name, d.customer, "asset.put", json_incref(call->body));
 }
@@ -318,22 +325,67 @@ static int note_customer(void *context, const struct document *document)
 	return 0;
 }
 
-static int remove_asset(struct call *call, struct soc *soc)
+static int remove_document(struct call *call, struct soc *soc)
 {
+	enum document_kind kind = (enum document_kind)call->number;
 	struct store *store = soc_store(soc);
 	uint32_t customer = 0;
-	int rc = store->ops->document(store, DOCUMENT_ASSET, call->id, NULL, note_customer, &customer);
+	int rc = store->ops->document(store, kind, call->id, NULL, note_customer, &customer);
 	if (rc == 0 && !call_sees(call, customer))
 		rc = -ENOENT;
-	rc = rc ? rc : soc_remove(soc, DOCUMENT_ASSET, call->id);
+	rc = rc ? rc : soc_remove(soc, kind, call->id);
 	return rc ? rc
-		  : soc_audit(soc, call->user.name, customer, "asset.remove",
+		  : soc_audit(soc, call->user.name, customer,
+			      kind == DOCUMENT_ASSET ? "asset.remove" : "contact.remove",
 			      json_pack("{s:I}", "id", (json_int_t)call->id));
 }
 
 void api_remove_asset(struct call *call)
 {
-	call->change = remove_asset;
+	call->change = remove_document;
+	call->number = DOCUMENT_ASSET;
+	if (call_id(call, &call->id))
+		call_change(call);
+}
+
+/* --- contacts ------------------------------------------------------------------------------------------------------------ */
+
+static int put_contact(struct call *call, struct soc *soc)
+{
+	struct contact contact;
+	char error[NOTIFY_ERROR_MAX], key[NOTIFY_NAME_MAX + 32];
+	if (contact_from_json(call->body, &contact, error) != 0)
+		return refuse(call, -EINVAL, error);
+	snprintf(key, sizeof(key), "%llu %s", (unsigned long long)call->id, contact.name);
+	struct document d = {
+		.kind = DOCUMENT_CONTACT, .customer = (uint32_t)call->id, .time = soc_now(soc), .key = key};
+	int rc = id_of(soc, DOCUMENT_CONTACT, key, &d.id);
+	rc = rc ? rc : soc_put(soc, &d, contact_to_json(&contact, true));
+	call->answer = json_pack("{s:I}", "id", (json_int_t)d.id);
+	return rc ? rc : soc_audit(soc, call->user.name, d.customer, "contact.put", contact_to_json(&contact, false));
+}
+
+void api_put_contact(struct call *call)
+{
+	struct contact contact;
+	uint32_t customer;
+	char error[NOTIFY_ERROR_MAX];
+	call->change = put_contact;
+	if (!call_customer(call, &customer))
+		return;
+	call->id = customer;
+	if (customer == 0 && call->user.role != USER_ADMINISTRATOR)
+		http_answer_error(call->request, 400, "say whose contact it is: ?customer=NAME");
+	else if (contact_from_json(call->body, &contact, error) != 0)
+		http_answer_error(call->request, 400, "%s", error);
+	else
+		call_change(call);
+}
+
+void api_remove_contact(struct call *call)
+{
+	call->change = remove_document;
+	call->number = DOCUMENT_CONTACT;
 	if (call_id(call, &call->id))
 		call_change(call);
 }

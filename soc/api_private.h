@@ -37,7 +37,7 @@ struct call {
 	int (*change)(struct call *call, struct soc *soc);
 	uint64_t id;
 	int number;
-	char reason[160];
+	char reason[NOTIFY_ERROR_MAX];
 	json_t *answer;
 };
 
@@ -87,6 +87,10 @@ void api_customers(struct call *call);
 void api_users(struct call *call);
 void api_audit(struct call *call);
 void api_assets(struct call *call);
+void api_contacts(struct call *call);
+void api_notifications(struct call *call);
+void api_put_contact(struct call *call);
+void api_remove_contact(struct call *call);
 void api_comment(struct call *call);
 void api_state(struct call *call);
 void api_assign(struct call *call);

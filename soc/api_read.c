@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "api_private.h"
 
@@ -138,6 +139,46 @@ static json_t *find_one(struct call *call, enum document_kind kind, const char *
 	return one.json;
 }
 
+/* The promise on an Emergency or Critical incident: until when, told when, kept or not (null: time is left). */
+static json_t *promise_of(const json_t *incident, const json_t *notices)
+{
+	char due[32], told[32];
+	const char *clock = json_string_value(json_object_get(incident, "clock"));
+	int64_t begin = 0, first = 0;
+	struct timespec now;
+	size_t i;
+	json_t *notice;
+	if (severity_of(json_string_value(json_object_get(incident, "severity"))) < SEVERITY_CRITICAL || !clock ||
+	    !time_parse(clock, &begin))
+		return json_null();
+	json_array_foreach(notices, i, notice)
+	{
+		int64_t sent = json_integer_value(json_object_get(notice, "sent"));
+		const char *severity = json_string_value(json_object_get(notice, "severity"));
+		if (sent > 0 && severity && severity_of(severity) >= SEVERITY_CRITICAL && (!first || sent < first))
+			first = sent;
+	}
+	clock_gettime(CLOCK_REALTIME, &now);
+	int64_t end = begin + NOTIFY_PROMISE_US, passed = first ? first : now.tv_sec * 1000000ll;
+	return json_pack("{s:s,s:s?,s:o}", "until", time_text(end, due), "told", first ? time_text(first, told) : NULL,
+			 "kept",
+			 passed > end ? json_false()
+			 : first      ? json_true()
+				      : json_null());
+}
+
+static int add_notices(struct call *call, json_t *incident, uint64_t id)
+{
+	struct store *store = store_of(call);
+	const struct document_query query = {
+		.kind = DOCUMENT_NOTIFICATION, .state = -1, .parent = id, .oldest_first = true};
+	struct list list = {.items = json_array(), .limit = HISTORY_MAX, .hidden_state = -1};
+	int rc = store->ops->documents(store, &query, gather, &list);
+	json_object_set_new(incident, "notifications", list.items);
+	json_object_set_new(incident, "promise", promise_of(incident, list.items));
+	return rc;
+}
+
 void api_incident(struct call *call)
 {
 	struct store *store = store_of(call);
@@ -151,6 +192,8 @@ void api_incident(struct call *call)
 	int rc = store->ops->documents(store, &lines, gather, &list);
 	json_object_set_new(json, "history", list.items);
 	json_object_set_new(json, "history_cut", json_boolean(list.more));
+	if (rc >= 0)
+		rc = add_notices(call, json, lines.parent);
 	if (rc < 0) {
 		json_decref(json);
 		call_store_failed(call, rc);
@@ -460,4 +503,24 @@ void api_assets(struct call *call)
 		return;
 	list.items = json_array();
 	answer_documents(call, "assets", &query, &list);
+}
+
+static const char *const secret_contact[] = {"secret", NULL};
+
+void api_contacts(struct call *call)
+{
+	struct document_query query = {.kind = DOCUMENT_CONTACT, .state = -1, .oldest_first = true};
+	struct list list = {.items = NULL, .limit = UINT32_MAX, .hidden_state = -1, .dropped = secret_contact};
+	if (!call_customer(call, &query.customer))
+		return;
+	list.items = json_array();
+	answer_documents(call, "contacts", &query, &list);
+}
+
+void api_notifications(struct call *call)
+{
+	struct document_query query = {.kind = DOCUMENT_NOTIFICATION, .state = -1};
+	struct list list;
+	if (call_number(call, "incident", INT64_MAX, &query.parent) && read_page(call, &query, &list))
+		answer_documents(call, "notifications", &query, &list);
 }

@@ -266,6 +266,14 @@ void incidents_settle(struct incidents *incidents, int64_t now)
 
 /* --- what it is --- */
 
+int incidents_each(struct incidents *incidents, int (*each)(void *context, struct incident *incident), void *context)
+{
+	int rc = 0;
+	for (struct incident *i = incidents->oldest; i && rc == 0; i = i->newer)
+		rc = i->id ? each(context, i) : 0;
+	return rc;
+}
+
 struct incident *incidents_find(struct incidents *incidents, uint64_t id)
 {
 	struct incident *incident = id ? *id_bucket(incidents, id) : NULL;

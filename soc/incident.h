@@ -62,6 +62,8 @@ struct incident *incidents_raise(struct incidents *incidents, uint32_t customer,
 				 const char *why_ja, int64_t now, int *error);
 /* The one that was raised by this key, if it is in memory. */
 struct incident *incidents_raised(struct incidents *incidents, uint32_t customer, const char *key);
+/* Calls `each` for those in memory, until it is not 0, which is returned. */
+int incidents_each(struct incidents *incidents, int (*each)(void *context, struct incident *incident), void *context);
 struct incident *incidents_find(struct incidents *incidents, uint64_t id);
 
 /* What changed since the last call. `each` stores it: an incident without id (0) must get one from it by incident_set_id; its new

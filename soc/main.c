@@ -171,4 +171,11 @@ void settings_to_config(const struct settings *settings, struct soc_config *conf
 	config->events.longest = (int64_t)settings->event_longest_s * 1000000;
 	config->incidents.quiet = (int64_t)settings->incident_quiet_s * 1000000;
 	config->say = say_line;
+	config->mail.server = settings->mail_server;
+	config->mail.from = settings->mail_from;
+	config->mail.user = settings->mail_user;
+	config->mail.starttls = settings->mail_starttls;
+	const char *at = strchr(settings->mail_from, '@');
+	if (at && at[1])
+		config->name = at + 1;
 }

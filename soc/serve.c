@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* sekisho-soc serve: the SOC, its HTTPS server, and what stands between the two. */
+#include <curl/curl.h>
 #include <errno.h>
 #include <getopt.h>
 #include <signal.h>
@@ -18,7 +19,7 @@
 struct service {
 	struct settings settings;
 	struct authority *authority;
-	char *certificate, *key;
+	char *certificate, *key, *password;
 	struct soc *soc;
 	struct ingest *ingest;
 	struct api *api;
@@ -92,6 +93,15 @@ static int open_soc(struct service *s)
 	struct soc_config config;
 	struct ingest_config limits;
 	settings_to_config(&s->settings, &config);
+	if (s->settings.mail_password_file[0]) {
+		const char *path = s->settings.mail_password_file;
+		s->password = file_text(*path == '/' ? "" : s->settings.folder, path);
+		if (!s->password)
+			return fail("mail.password-file cannot be read");
+		s->password[strcspn(s->password, "\r\n")] = 0;
+		config.mail.password = s->password;
+	}
+	curl_global_init(CURL_GLOBAL_DEFAULT); /* before threads use it */
 	s->soc = soc_open(&config, error);
 	if (!s->soc)
 		return fail(error);
@@ -139,6 +149,9 @@ static void close_service(struct service *s)
 	authority_close(s->authority);
 	if (s->key)
 		explicit_bzero(s->key, strlen(s->key));
+	if (s->password)
+		explicit_bzero(s->password, strlen(s->password));
+	free(s->password);
 	free(s->key);
 	free(s->certificate);
 	if (s->lock >= 0)

@@ -11,7 +11,7 @@
 #define FILE_BYTES_MAX (256u << 10)
 #define DEPTH_MAX      3
 
-enum type { TEXT, NUMBER, SECONDS, BYTES, ADDRESSES };
+enum type { TEXT, YES, NUMBER, SECONDS, BYTES, ADDRESSES };
 
 static const struct setting {
 	const char *name;
@@ -34,6 +34,12 @@ static const struct setting {
 	{"limits.threads", NUMBER, FIELD(threads), "0", "that serve; 0: one a core"},
 	{"limits.records-per-second", NUMBER, FIELD(rate_records), "100000", "of one device, in the long run"},
 	{"limits.records-burst", NUMBER, FIELD(rate_burst), "2000000", "that one device may be ahead"},
+	{"mail.server", TEXT, FIELD(mail_server), "", "smtp://HOST:PORT or smtps://HOST:PORT; empty: no mail is sent"},
+	{"mail.from", TEXT, FIELD(mail_from), "sekisho-soc@localhost", "the sender's address"},
+	{"mail.starttls", YES, FIELD(mail_starttls), "yes",
+	 "smtp:// only with TLS (yes), or where the server has it (no)"},
+	{"mail.user", TEXT, FIELD(mail_user), "", "to log in with; empty: none"},
+	{"mail.password-file", TEXT, FIELD(mail_password_file), "", "its first line is the password"},
 #undef FIELD
 };
 #define SETTINGS (sizeof(table) / sizeof(table[0]))
@@ -76,6 +82,11 @@ static bool read_number(const char *text, enum type type, uint64_t *value)
 static bool set_value(struct settings *settings, const struct setting *s, const char *text)
 {
 	char *at = (char *)settings + s->at;
+	if (s->type == YES) {
+		bool yes = strcmp(text, "yes") == 0 || strcmp(text, "true") == 0;
+		*(bool *)at = yes;
+		return yes || strcmp(text, "no") == 0 || strcmp(text, "false") == 0;
+	}
 	if (s->type != TEXT)
 		return read_number(text, s->type, (uint64_t *)(void *)at);
 	if (strlen(text) >= s->size)
@@ -128,7 +139,8 @@ static int read_setting(struct reading *r, const char *name, const yaml_node_t *
 	    strlen((const char *)value->data.scalar.value) != value->data.scalar.length ||
 	    !set_value(r->settings, s, (const char *)value->data.scalar.value))
 		return wrong(r, value, name,
-			     s->type == TEXT	  ? "a text"
+			     s->type == YES	  ? "yes or no"
+			     : s->type == TEXT	  ? "a text"
 			     : s->type == SECONDS ? "a time as 30s, 10m, 24h, 7d"
 			     : s->type == BYTES	  ? "a size as 500mb, 200gb"
 						  : "a number");

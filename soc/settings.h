@@ -3,6 +3,7 @@
 
 /* soc.yaml: the SOC's own settings (docs/soc.md lists them; so does `sekisho-soc help settings`). */
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 
@@ -19,6 +20,8 @@ struct settings {
 	uint64_t event_window_s, event_longest_s, incident_quiet_s;
 	uint64_t connections, connections_per_address, threads;
 	uint64_t rate_records, rate_burst;
+	char mail_server[256], mail_from[256], mail_user[128], mail_password_file[4096];
+	bool mail_starttls;
 };
 
 /* Reads FOLDER/soc.yaml. 0, or -errno with "file:line: what is wrong". */

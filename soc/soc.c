@@ -16,6 +16,8 @@ void soc_config_defaults(struct soc_config *config)
 	*config = (struct soc_config){.retention = 400 * 24 * HOUR_US, .retention_bytes = 0};
 	event_config_defaults(&config->events);
 	incident_config_defaults(&config->incidents);
+	config->name = "localhost";
+	config->mail = (struct sender_config){.from = "sekisho-soc@localhost", .timeout_s = 30};
 }
 
 static int64_t clock_us(void)
@@ -190,6 +192,8 @@ static void *writer_main(void *user)
 		struct job *jobs = next_group(soc, &end);
 		/* without jobs too: time passes for events */
 		answer_jobs(jobs, transact(soc, jobs));
+		if (!soc->broken)
+			soc_send_due(soc);
 		retain(soc);
 	}
 	return NULL;
@@ -201,8 +205,8 @@ static int enqueue(struct soc *soc, struct job *job)
 {
 	bool full;
 	pthread_mutex_lock(&soc->lock);
-	full = soc->end || soc->queued >= SOC_QUEUE_JOBS_MAX ||
-	       (job->batch && soc->stats.queue_bytes + job->bytes > SOC_QUEUE_BYTES_MAX);
+	full = !job->always && (soc->end || soc->queued >= SOC_QUEUE_JOBS_MAX ||
+				(job->batch && soc->stats.queue_bytes + job->bytes > SOC_QUEUE_BYTES_MAX));
 	if (!full) {
 		*soc->last = job;
 		soc->last = &job->next;
@@ -237,7 +241,7 @@ int soc_take(struct soc *soc, const struct device *device, struct batch *batch, 
 	return enqueue(soc, job);
 }
 
-int soc_do(struct soc *soc, soc_change *change, soc_answer *answer, void *context)
+static int do_change(struct soc *soc, soc_change *change, soc_answer *answer, void *context, bool always)
 {
 	struct job *job = calloc(1, sizeof(*job));
 	if (!job)
@@ -245,7 +249,18 @@ int soc_do(struct soc *soc, soc_change *change, soc_answer *answer, void *contex
 	job->change = change;
 	job->answer = answer;
 	job->context = context;
+	job->always = always;
 	return enqueue(soc, job);
+}
+
+int soc_do(struct soc *soc, soc_change *change, soc_answer *answer, void *context)
+{
+	return do_change(soc, change, answer, context, false);
+}
+
+int soc_do_always(struct soc *soc, soc_change *change, soc_answer *answer, void *context)
+{
+	return do_change(soc, change, answer, context, true);
 }
 
 struct waiter {
@@ -312,6 +327,7 @@ struct soc_stats soc_stats(struct soc *soc)
 
 static void free_soc(struct soc *soc)
 {
+	sender_close(soc->sender);
 	soc_unload(soc);
 	soc_watch_end(soc);
 	triage_rules_free(soc->own_rules);
@@ -363,7 +379,10 @@ struct soc *soc_open(const struct soc_config *config, char error[static SOC_ERRO
 			 soc->store->ops->error(soc->store));
 		goto fail;
 	}
-	rc = pthread_create(&soc->thread, NULL, writer_main, soc);
+	soc->config.mail.done = soc_told;
+	soc->config.mail.context = soc;
+	soc->sender = sender_open(&soc->config.mail);
+	rc = soc->sender ? pthread_create(&soc->thread, NULL, writer_main, soc) : ENOMEM;
 	if (rc != 0) {
 		snprintf(error, SOC_ERROR_MAX, "a thread: %s", strerror(rc));
 		goto fail;
@@ -385,6 +404,12 @@ void soc_finish(struct soc *soc)
 	if (soc->started)
 		pthread_join(soc->thread, NULL);
 	soc->started = false;
+	/* what was being sent is known now, and is the last that is stored */
+	sender_close(soc->sender);
+	soc->sender = NULL;
+	bool end;
+	for (struct job *jobs = next_group(soc, &end); jobs; jobs = next_group(soc, &end))
+		answer_jobs(jobs, transact(soc, jobs));
 }
 
 void soc_close(struct soc *soc)

@@ -16,6 +16,7 @@
 #include "directory.h"
 #include "event.h"
 #include "incident.h"
+#include "notify.h"
 #include "store.h"
 
 #define SOC_ERROR_MAX 512
@@ -27,9 +28,11 @@ struct soc_config {
 	const char *store_path;
 	struct event_config events;
 	struct incident_config incidents;
-	const char *triage_rules; /* a file; NULL: those that come with the program */
-	int64_t retention;	  /* microseconds that records are kept; 0: for ever */
-	uint64_t retention_bytes; /* of the store; 0: no limit */
+	struct sender_config mail; /* `done` and `context` are the SOC's */
+	const char *name;	   /* of this SOC, as a host's: in Message-IDs */
+	const char *triage_rules;  /* a file; NULL: those that come with the program */
+	int64_t retention;	   /* microseconds that records are kept; 0: for ever */
+	uint64_t retention_bytes;  /* of the store; 0: no limit */
 	uint64_t cache_bytes;
 	/* Words for people, from the writer's thread. */
 	void (*say)(void *user, bool bad, const char *text);

@@ -18,6 +18,7 @@ struct job {
 	struct job *next;
 	struct device device; /* of a batch */
 	struct batch *batch;  /* NULL: a change */
+	bool always;	      /* however long the queue is */
 	soc_change *change;
 	soc_answer *answer;
 	void *context;
@@ -72,6 +73,10 @@ struct soc {
 	struct assets **assets; /* by the customer's number; NULL: nothing known */
 	unsigned asset_room;
 	bool assets_changed;
+	struct notify *notify;
+	struct sender *sender;
+	bool contacts_changed;
+	int64_t tell_next; /* when incidents are looked at again for escalation; 0: not before one changes */
 	int64_t now;
 	uint64_t last_row, last_id[DOCUMENT_KINDS];
 	struct pending_stream streams[GROUP_JOBS_MAX];
@@ -106,6 +111,16 @@ void soc_settle_incidents(struct soc *soc);
 int soc_watch_begin(struct soc *soc);
 void soc_watch(struct soc *soc);
 void soc_watch_end(struct soc *soc);
+/* soc_tell.c: notices from the store; of an incident that changed; of time that passed; sending; what a sender calls. */
+int soc_load_notices(struct soc *soc);
+void soc_unload_notices(struct soc *soc);
+int soc_tell(struct soc *soc, struct incident *incident);
+bool soc_time_to_tell(const struct soc *soc);
+int soc_tell_in_time(struct soc *soc);
+void soc_send_due(struct soc *soc);
+void soc_told(void *soc, uint64_t notice, int rc, const char *why);
+/* soc.c: as soc_do, whatever waits already, and after soc_finish. */
+int soc_do_always(struct soc *soc, soc_change *change, soc_answer *answer, void *context);
 /* Whether time alone has changed something that is to be stored. */
 bool soc_has_changes(struct soc *soc);
 /* After the commit, when all is durable. */

@@ -228,7 +228,8 @@ static int store_incident(void *context, struct incident *incident)
 					  .time = soc->now};
 	json_t *json = incident_to_json(incident);
 	int rc = json ? soc_put(soc, &document, json) : -ENOMEM;
-	return rc ? rc : store_history(soc, incident);
+	rc = rc ? rc : store_history(soc, incident);
+	return rc ? rc : soc_tell(soc, incident);
 }
 
 static int found(void *context, struct incident *incident)

@@ -37,6 +37,8 @@ int soc_load(struct soc *soc)
 	if (rc == 0)
 		rc = soc_load_judgement(soc);
 	if (rc == 0)
+		rc = soc_load_notices(soc);
+	if (rc == 0)
 		rc = soc->store->ops->documents(soc->store, &open, restore_event, soc);
 	return rc;
 }
@@ -46,6 +48,7 @@ void soc_unload(struct soc *soc)
 	events_free(soc->events);
 	soc->events = NULL;
 	soc_unload_judgement(soc);
+	soc_unload_notices(soc);
 }
 
 static int store_event(void *context, struct event *event)
@@ -75,14 +78,15 @@ static int found(void *context, struct event *event)
 bool soc_has_changes(struct soc *soc)
 {
 	events_expire(soc->events, soc->now);
-	return events_dirty(soc->events, found, NULL) != 0 || soc_incidents_changed(soc);
+	return events_dirty(soc->events, found, NULL) != 0 || soc_incidents_changed(soc) || soc_time_to_tell(soc);
 }
 
 int soc_flush(struct soc *soc)
 {
 	events_expire(soc->events, soc->now);
 	int rc = events_dirty(soc->events, store_event, soc);
-	return rc ? rc : soc_store_incidents(soc);
+	rc = rc ? rc : soc_store_incidents(soc);
+	return rc ? rc : soc_tell_in_time(soc);
 }
 
 void soc_settle(struct soc *soc)
@@ -113,6 +117,7 @@ int soc_put(struct soc *soc, const struct document *document, json_t *body)
 	d.body = text;
 	d.len = strlen(text);
 	soc->assets_changed |= d.kind == DOCUMENT_ASSET;
+	soc->contacts_changed |= d.kind == DOCUMENT_CONTACT;
 	int rc = soc->store->ops->document_put(soc->store, &d);
 	free(text);
 	return rc;
@@ -121,6 +126,7 @@ int soc_put(struct soc *soc, const struct document *document, json_t *body)
 int soc_remove(struct soc *soc, enum document_kind kind, uint64_t id)
 {
 	soc->assets_changed |= kind == DOCUMENT_ASSET;
+	soc->contacts_changed |= kind == DOCUMENT_CONTACT;
 	return soc->store->ops->document_remove(soc->store, kind, id);
 }
 

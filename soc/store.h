@@ -37,6 +37,7 @@ enum document_kind {
 	DOCUMENT_AUDIT = 10,
 	DOCUMENT_HEALTH = 11,  /* a device's, one an hour kept; parent: the device */
 	DOCUMENT_SETTING = 12, /* key: name */
+	DOCUMENT_CONTACT = 13, /* key: "CUSTOMER NAME" */
 	DOCUMENT_KINDS
 };
 

@@ -12,10 +12,14 @@ WEB_SERVER, MAIL_SERVER = "203.0.113.80", "203.0.113.25"
 SCANNERS = ["192.0.2.%d" % n for n in range(1, 41)]
 
 
+def now():
+    return datetime.datetime.now(datetime.timezone.utc)
+
+
 class Scene:
     def __init__(self, seed, start=None):
         self.random = random.Random(seed)
-        self.start = start or datetime.datetime.now(datetime.timezone.utc) - datetime.timedelta(minutes=30)
+        self.start = start or now() - datetime.timedelta(minutes=30)
         self.lines = []
 
     def alert(self, at, sid, message, category, source, target, port, verdict="allowed", severity=2, outcome=None, protocol="TCP"):

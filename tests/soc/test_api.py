@@ -39,6 +39,8 @@ class Case(test_soc.Case):
 
     def setUp(self):
         super().setUp()
+        self.soc.start()  # which finds the port that devices are told
+        self.soc.stop()
         self.soc.start()
         self.tokens, self.certificates = {}, {}
         for customer in "aoi", "beni":
