@@ -43,6 +43,7 @@ int config_init(struct config *config, bool inline_mode)
 		.keep = 8,
 		.ring_bytes = 8u << 20,
 		.stats_interval_ns = 10000000000ull,
+		.coverage_interval_ns = 10000000000ull,
 		.community_id = true,
 		.ethernet = true,
 		.metadata = true,

@@ -51,12 +51,13 @@ enum encryption_handling {
 struct records_config {
 	char *filename;
 	char *sensor_name;
-	uint64_t rotate_bytes;	    /* 0: never */
-	uint32_t keep;		    /* files put aside */
-	uint32_t ring_bytes;	    /* of each worker */
-	uint64_t stats_interval_ns; /* 0: at the end only */
-	struct string_list types;   /* event types that are written; "all" is every one */
-	struct string_list anomaly; /* decode, stream, applayer */
+	uint64_t rotate_bytes;	       /* 0: never */
+	uint32_t keep;		       /* files put aside */
+	uint32_t ring_bytes;	       /* of each worker */
+	uint64_t stats_interval_ns;    /* 0: at the end only */
+	uint64_t coverage_interval_ns; /* 0: none */
+	struct string_list types;      /* event types that are written; "all" is every one */
+	struct string_list anomaly;    /* decode, stream, applayer */
 	bool community_id;
 	uint16_t community_id_seed;
 	bool ethernet;

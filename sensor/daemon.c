@@ -159,6 +159,10 @@ int daemon_start(struct daemon *d)
 		return rc;
 	d->watchdog.interval_ns = notify_watchdog_ns() / 2;
 	d->stats_due_ns = now_ns() + d->edition->config.records.stats_interval_ns;
+	rc = coverage_begin(&d->coverage, wall_ns(), now_ns());
+	if (rc != 0)
+		return rc;
+	d->coverage_due_ns = now_ns() + d->edition->config.records.coverage_interval_ns;
 	if (!d->args->quiet)
 		fprintf(stderr, "running: %s, %u workers\n", d->device->about, d->lanes.count);
 	notify("READY=1\nSTATUS=%s, %u workers", d->device->about, d->lanes.count);
@@ -215,6 +219,24 @@ static bool write_stats(struct daemon *d)
 		say_error("the packets do not add up: please report this, with the last stats record");
 	free(account);
 	return live.balanced;
+}
+
+static void write_coverage(struct daemon *d, bool last)
+{
+	struct account *account = malloc(sizeof(*account));
+	const struct coverage_policy policy = {.edition = d->edition->number,
+					       .rules_loaded = d->edition->rules.counts.loaded,
+					       .rules = d->edition->rules.digest,
+					       .policy = d->edition->policy_digest};
+	unsigned late;
+	if (!account || d->edition->config.records.coverage_interval_ns == 0) {
+		free(account);
+		return;
+	}
+	daemon_account(d, account, &late);
+	const struct coverage_counts now = coverage_count(account);
+	record_coverage(d->records, &d->coverage, &now, &policy, wall_ns(), now_ns(), last);
+	free(account);
 }
 
 /* --- events ------------------------------------------------------------------------------------------------------------ */
@@ -360,6 +382,8 @@ static void tend_reload(struct daemon *d)
 	bool again = d->reload.again;
 	if (!reload_end(&d->reload, &old))
 		return;
+	if (old && old != d->reload.now)
+		write_coverage(d, false); /* what follows is judged by others */
 	d->edition = d->reload.now;
 	if (old) {
 		const struct config *config = &d->edition->config;
@@ -400,6 +424,11 @@ static int tend(struct daemon *d)
 	if (interval > 0 && now >= d->stats_due_ns) {
 		write_stats(d);
 		d->stats_due_ns = now + interval;
+	}
+	interval = d->edition->config.records.coverage_interval_ns;
+	if (interval > 0 && now >= d->coverage_due_ns) {
+		write_coverage(d, false);
+		d->coverage_due_ns = now + interval;
 	}
 	return rc;
 }
@@ -501,6 +530,7 @@ bool daemon_stop(struct daemon *d)
 	if (!d->device)
 		lanes_settle(&d->lanes); /* they were parked */
 	bool good = write_stats(d) && rc == 0;
+	write_coverage(d, true);
 	if (account && daemon_account(d, account, &late) && account->tally.held > 0) {
 		say_error("%llu fragments are still held: please report this", (unsigned long long)account->tally.held);
 		good = false;

@@ -7,6 +7,7 @@
  */
 
 #include "command.h"
+#include "coverage.h"
 #include "eve_stats.h"
 #include "journal.h"
 #include "lanes.h"
@@ -32,7 +33,8 @@ struct daemon {
 	struct lanes lanes;
 	struct reload reload;
 	uint64_t started_ns; /* as all times here: CLOCK_MONOTONIC */
-	uint64_t stats_due_ns;
+	uint64_t stats_due_ns, coverage_due_ns;
+	struct coverage coverage;
 	struct {
 		uint64_t since_ns, due_ns, delay_ns;
 		char told[IO_ERROR_MAX];   /* why it cannot be opened yet */

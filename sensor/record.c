@@ -16,8 +16,9 @@
 #define PAYLOAD_BYTES_MAX (64u << 10)
 
 static const char *const type_names[RECORD_TYPE_COUNT] = {
-	[RECORD_ALERT] = "alert",     [RECORD_DROP] = "drop",	      [RECORD_FLOW] = "flow",
-	[RECORD_ANOMALY] = "anomaly", [RECORD_FILEINFO] = "fileinfo", [RECORD_STATS] = "stats",
+	[RECORD_ALERT] = "alert",	[RECORD_DROP] = "drop",		[RECORD_FLOW] = "flow",
+	[RECORD_ANOMALY] = "anomaly",	[RECORD_FILEINFO] = "fileinfo", [RECORD_STATS] = "stats",
+	[RECORD_COVERAGE] = "coverage",
 };
 static const char *const anomaly_names[ANOMALY_TYPES] = {"decode", "stream", "applayer"};
 

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <malloc.h>
+#include <openssl/evp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -45,6 +46,20 @@ static int read_all(struct edition *edition, const struct common_args *args, boo
 	return rc;
 }
 
+/* Two sensors with the same digest judge by the same settings. */
+static int digest_policy(struct edition *edition)
+{
+	char *text = NULL;
+	size_t len = 0;
+	FILE *out = open_memstream(&text, &len);
+	if (!out)
+		return -ENOMEM;
+	config_print(&edition->config, out);
+	int rc = fclose(out) == 0 && EVP_Digest(text, len, edition->policy_digest, NULL, EVP_sha256(), NULL) ? 0 : -EIO;
+	free(text);
+	return rc;
+}
+
 struct edition *edition_new(const struct common_args *args, uint64_t number, bool whole, char *why)
 {
 	struct edition *edition = calloc(1, sizeof(*edition));
@@ -59,6 +74,8 @@ struct edition *edition_new(const struct common_args *args, uint64_t number, boo
 	}
 	if (rc == 0)
 		rc = read_all(edition, args, whole, why);
+	if (rc == 0)
+		rc = digest_policy(edition);
 	/* what compiling needed goes back to the system */
 	malloc_trim(0);
 	if (rc == 0)

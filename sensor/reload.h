@@ -17,6 +17,7 @@ struct edition {
 	struct config config;
 	struct rules rules;
 	uint64_t number;
+	uint8_t policy_digest[32]; /* SHA-256 of the configuration, as it is printed */
 };
 
 /* Reads and compiles. NULL, told already, when something is wrong; with `whole`, a wrong rule is such a thing, and `why` (256 bytes)

@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <glob.h>
+#include <openssl/evp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -98,7 +99,12 @@ static int add_file(struct rules *rules, const char *path, add_text add)
 	int rc = file_read(path, &blob);
 	if (rc != 0)
 		return file_failed(rules, path, rc);
-	rc = add(rules->builder, path, blob.data, blob.len);
+	uint64_t len = blob.len;
+	if (rules->hasher && (!EVP_DigestUpdate(rules->hasher, &len, sizeof(len)) ||
+			      !EVP_DigestUpdate(rules->hasher, blob.data, blob.len)))
+		rc = -EIO;
+	if (rc == 0)
+		rc = add(rules->builder, path, blob.data, blob.len);
 	free(blob.data);
 	return rc == -ENOMEM ? rc : 0; /* what is wrong inside was told, and the rest still counts */
 }
@@ -322,8 +328,15 @@ int rules_read(struct rules *rules, const struct config *config, const struct ru
 	int rc = add_vars(rules, config);
 	if (rc == 0)
 		rc = add_tables(rules, config);
+	rules->hasher = EVP_MD_CTX_new();
+	if (rc == 0 && (!rules->hasher || !EVP_DigestInit_ex(rules->hasher, EVP_sha256(), NULL)))
+		rc = -ENOMEM;
 	if (rc == 0)
 		rc = add_all_rules(rules, config, options);
+	if (rc == 0 && !EVP_DigestFinal_ex(rules->hasher, rules->digest, NULL))
+		rc = -EIO;
+	EVP_MD_CTX_free(rules->hasher);
+	rules->hasher = NULL;
 	if (rc == 0)
 		rules->counts = sigs_builder_counts(rules->builder);
 	progress_clear();

@@ -27,6 +27,8 @@ struct rules {
 	struct geoip *geoip;
 	char *cache_dir; /* NULL: no cache */
 	struct sigs_counts counts;
+	uint8_t digest[32]; /* SHA-256 of all text that was read, in its order, each with its length */
+	void *hasher;	    /* of it, while reading */
 	unsigned files;
 	unsigned errors, warnings; /* findings about files and rules */
 	unsigned cache_hits, cache_misses;

@@ -43,4 +43,5 @@ int cmd_ctl(int argc, char **argv);
 int cmd_serve(int argc, char **argv);
 int cmd_backup(int argc, char **argv);
 int cmd_restore(int argc, char **argv);
+int cmd_verify(int argc, char **argv);
 int cmd_triage(int argc, char **argv);

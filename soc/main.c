@@ -28,6 +28,7 @@ static const struct subcommand {
 	{"revoke", cmd_revoke, "refuse a sensor from now on"},
 	{"user", cmd_user, "make a user and a token"},
 	{"triage", cmd_triage, "check rules of triage, or show what others would have made of stored events"},
+	{"verify", cmd_verify, "check a coverage chain: what is missing or changed, and what was inspected"},
 	{"backup", cmd_backup, "copy the store, also while the SOC runs"},
 	{"restore", cmd_restore, "put a copy in the store's place"},
 	{"version", cmd_version, "show the version"},
