@@ -3,6 +3,7 @@
 import http.client
 import json
 import os
+import re
 import signal
 import sqlite3
 import ssl
@@ -24,6 +25,18 @@ def wait_for(condition, what, seconds=WAIT_S):
         if time.monotonic() > end:
             raise AssertionError("waited %g s for %s" % (seconds, what() if callable(what) else what))
         time.sleep(0.02)
+
+
+def keys(configuration):
+    """The files of a device's certificate and key, taken out of what enrolment gave and put beside it."""
+    with open(configuration) as f:
+        text = f.read()
+    files = []
+    for part in "certificate", "key":
+        files.append(configuration.removesuffix(".yaml") + "." + part)
+        with open(files[-1], "w") as f:
+            f.write(re.search(r"  %s: \|\n((?:    .*\n)+)" % part, text).group(1).replace("    ", ""))
+    return tuple(files)
 
 
 class Forwarder:

@@ -7,7 +7,6 @@ usage: tests/soc/test_api.py --soc PROGRAM --forward PROGRAM [CASE...]
 import gzip
 import json
 import os
-import re
 import signal
 import socket
 import ssl
@@ -23,6 +22,7 @@ sys.path.insert(0, HERE)
 sys.dont_write_bytecode = True
 
 import scenes  # noqa: E402
+import service  # noqa: E402
 import test_soc  # noqa: E402
 from service import wait_for  # noqa: E402
 
@@ -54,13 +54,7 @@ class Case(test_soc.Case):
         text = self.soc.ask("POST", "/v1/devices", {"name": name, "customer": customer}, status=201)["configuration"]
         with open(os.path.join(self.soc.folder, name + ".yaml"), "w") as f:
             f.write(text)
-        files = []
-        for part in "certificate", "key":
-            pem = re.search(r"  %s: \|\n((?:    .*\n)+)" % part, text).group(1)
-            files.append(os.path.join(self.soc.folder, name + "." + part))
-            with open(files[-1], "w") as f:
-                f.write(pem.replace("    ", ""))
-        self.certificates[name] = files
+        self.certificates[name] = service.keys(f.name)
 
     def send(self, device, lines, first=1, status=200, stream=STREAM):
         got, answer, _ = self.soc.request("POST", "/v1/batches", head(stream, first, len(lines)) + "".join(x + "\n" for x in lines),
