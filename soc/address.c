@@ -105,12 +105,14 @@ char *prefix_text(const struct prefix *prefix, char *text)
 
 bool address_private(const struct address *address)
 {
-	static const char *const blocks[] = {"10.0.0.0/8",     "172.16.0.0/12", "192.168.0.0/16", "127.0.0.0/8",
-					     "169.254.0.0/16", "fc00::/7",	"fe80::/10",	  "::1/128"};
-	for (size_t i = 0; i < sizeof(blocks) / sizeof(blocks[0]); i++) {
-		struct prefix prefix;
-		if (prefix_parse(blocks[i], &prefix) && prefix_holds(&prefix, address))
-			return true;
-	}
-	return false;
+	static const uint8_t v4[12] = {[10] = 0xff, [11] = 0xff}, loopback[16] = {[15] = 1};
+	const uint8_t *a = address->byte;
+	if (memcmp(a, v4, sizeof(v4)) != 0)
+		return (a[0] & 0xfe) == 0xfc ||			  /* fc00::/7, RFC 4193 */
+		       (a[0] == 0xfe && (a[1] & 0xc0) == 0x80) || /* fe80::/10, RFC 4291 */
+		       memcmp(a, loopback, sizeof(loopback)) == 0;
+	a += sizeof(v4);
+	return a[0] == 10 || a[0] == 127 || (a[0] == 172 && (a[1] & 0xf0) == 16) ||
+	       (a[0] == 192 && a[1] == 168) || /* RFC 1918 */
+	       (a[0] == 169 && a[1] == 254);   /* RFC 3927 */
 }
