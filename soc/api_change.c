@@ -4,10 +4,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "api_private.h"
 #include "asset_json.h"
 #include "enroll.h"
+#include "suppress.h"
 
 /* --- work on incidents --------------------------------------------------------------------------------------------------- */
 
@@ -386,6 +388,80 @@ void api_remove_contact(struct call *call)
 {
 	call->change = remove_document;
 	call->number = DOCUMENT_CONTACT;
+	if (call_id(call, &call->id))
+		call_change(call);
+}
+
+/* --- suppressions -------------------------------------------------------------------------------------------------------- */
+
+static int put_suppression(struct soc *soc, const struct suppression *s)
+{
+	const struct document d = {
+		.kind = DOCUMENT_SUPPRESSION, .id = s->id, .customer = s->customer, .time = s->until};
+	return soc_put(soc, &d, suppression_to_json(s));
+}
+
+static int add_suppression(struct call *call, struct soc *soc)
+{
+	struct suppression s;
+	char error[SUPPRESS_ERROR_MAX];
+	if (suppression_from_json(call->body, soc_now(soc), &s, error) != 0)
+		return refuse(call, -EINVAL, error);
+	s.id = soc_new_id(soc, DOCUMENT_SUPPRESSION);
+	s.customer = (uint32_t)call->id;
+	snprintf(s.who, sizeof(s.who), "%s", call->user.name);
+	int rc = put_suppression(soc, &s);
+	call->answer = json_pack("{s:I}", "id", (json_int_t)s.id);
+	return rc ? rc : soc_audit(soc, call->user.name, s.customer, "suppression.add", suppression_to_json(&s));
+}
+
+void api_add_suppression(struct call *call)
+{
+	struct suppression s;
+	struct timespec now;
+	char error[SUPPRESS_ERROR_MAX];
+	uint32_t customer;
+	call->change = add_suppression;
+	if (!call_customer(call, &customer))
+		return;
+	call->id = customer;
+	clock_gettime(CLOCK_REALTIME, &now);
+	if (customer == 0)
+		http_answer_error(call->request, 400, "say whose it is: ?customer=NAME");
+	else if (suppression_from_json(call->body, now.tv_sec * 1000000ll, &s, error) != 0)
+		http_answer_error(call->request, 400, "%s", error);
+	else
+		call_change(call);
+}
+
+static int read_suppression(void *context, const struct document *document)
+{
+	json_t *json = json_loadb(document->body, document->len, 0, NULL);
+	int rc = json ? suppression_restore(json, context) : -EINVAL;
+	json_decref(json);
+	return rc;
+}
+
+/* It stays to be read, and holds no more. */
+static int end_suppression(struct call *call, struct soc *soc)
+{
+	struct store *store = soc_store(soc);
+	struct suppression s;
+	int rc = store->ops->document(store, DOCUMENT_SUPPRESSION, call->id, NULL, read_suppression, &s);
+	if (rc != 0)
+		return rc;
+	if (s.until <= soc_now(soc))
+		return refuse(call, -EALREADY, "it is over already");
+	s.until = soc_now(soc);
+	rc = put_suppression(soc, &s);
+	return rc ? rc
+		  : soc_audit(soc, call->user.name, s.customer, "suppression.end",
+			      json_pack("{s:I}", "id", (json_int_t)s.id));
+}
+
+void api_end_suppression(struct call *call)
+{
+	call->change = end_suppression;
 	if (call_id(call, &call->id))
 		call_change(call);
 }

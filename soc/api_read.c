@@ -524,3 +524,11 @@ void api_notifications(struct call *call)
 	if (call_number(call, "incident", INT64_MAX, &query.parent) && read_page(call, &query, &list))
 		answer_documents(call, "notifications", &query, &list);
 }
+
+void api_suppressions(struct call *call)
+{
+	struct document_query query = {.kind = DOCUMENT_SUPPRESSION, .state = -1};
+	struct list list;
+	if (read_page(call, &query, &list))
+		answer_documents(call, "suppressions", &query, &list);
+}

@@ -12,7 +12,7 @@
 #include "command.h"
 
 #define ANSWER_MAX  (64u << 20)
-#define ARGUMENTS   3
+#define ARGUMENTS   4
 #define FILTERS_MAX 16
 
 static const struct column incident_columns[] = {{"ID", "id", 6},
@@ -46,6 +46,11 @@ static const struct column audit_columns[] = {
 static const struct column asset_columns[] = {
 	{"ID", "id", 6},      {"PREFIX", "prefix", 26},		{"NAME", "name", 20},
 	{"ROLE", "role", 12}, {"IMPORTANCE", "importance", 10}, {"OWNER", "owner", 0},
+	{NULL, NULL, 0}};
+
+static const struct column suppression_columns[] = {
+	{"ID", "id", 6},	  {"UNTIL", "until", 24}, {"SIGNATURE", "signature", 10},
+	{"SOURCE", "source", 24}, {"CLASS", "class", 30}, {"REASON", "reason", 0},
 	{NULL, NULL, 0}};
 
 static const struct order {
@@ -128,6 +133,25 @@ static const struct order {
 	 "NAME ROLE [CUSTOMER]: prints the token"},
 	{"disable-user", "POST", "/v1/users/%s/disable", {""}, 0, 0, 0, 0, "NAME"},
 	{"assets", "GET", "/v1/assets", {0}, 0, 0, "assets", asset_columns, "what is known of addresses"},
+	{"suppressions",
+	 "GET",
+	 "/v1/suppressions",
+	 {0},
+	 0,
+	 0,
+	 "suppressions",
+	 suppression_columns,
+	 "what is no incident, and until when"},
+	{"suppress",
+	 "POST",
+	 "/v1/suppressions",
+	 {"#signature", "source", "until", "reason"},
+	 0,
+	 0,
+	 0,
+	 0,
+	 "SIGNATURE SOURCE UNTIL REASON (--customer NAME): it is no incident"},
+	{"end-suppression", "POST", "/v1/suppressions/%s/end", {""}, 0, 0, 0, 0, "ID: from now on it is one again"},
 	{"audit", "GET", "/v1/audit", {0}, 0, 0, "audit", audit_columns, "who did what"},
 	{"whoami", "GET", "/v1/whoami", {0}, 0, 0, 0, 0, "whose token this is"},
 	{"status", "GET", "/v1/status", {0}, 0, 0, 0, 0, "how the SOC is"},

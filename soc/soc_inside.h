@@ -6,6 +6,7 @@
 #include <pthread.h>
 
 #include "soc.h"
+#include "suppress.h"
 
 /* Jobs of one transaction: what its streams and its directory will be is remembered for so many. */
 #define GROUP_JOBS_MAX 64
@@ -73,6 +74,9 @@ struct soc {
 	struct assets **assets; /* by the customer's number; NULL: nothing known */
 	unsigned asset_room;
 	bool assets_changed;
+	struct suppression *suppressions; /* that were not over when they were read */
+	unsigned suppression_count;
+	bool suppressions_changed;
 	struct notify *notify;
 	struct sender *sender;
 	bool contacts_changed;

@@ -111,6 +111,45 @@ static const struct assets *assets_of(const struct soc *soc, uint32_t customer)
 	return customer < soc->asset_room ? soc->assets[customer] : NULL;
 }
 
+/* --- what is suppressed -------------------------------------------------------------------------------------------------- */
+
+static int load_suppression(void *context, const struct document *document)
+{
+	struct soc *soc = context;
+	struct suppression s;
+	json_t *json = json_loadb(document->body, document->len, 0, NULL);
+	int rc = json ? suppression_restore(json, &s) : -EINVAL;
+	json_decref(json);
+	if (rc != 0) {
+		complain(soc, "a suppression in the store cannot be read; it does not hold");
+		return 0;
+	}
+	struct suppression *all = reallocarray(soc->suppressions, soc->suppression_count + 1, sizeof(*all));
+	if (!all)
+		return -ENOMEM;
+	soc->suppressions = all;
+	all[soc->suppression_count++] = s;
+	return 0;
+}
+
+/* The documents' time is their end. */
+static int load_suppressions(struct soc *soc)
+{
+	const struct document_query lasting = {
+		.kind = DOCUMENT_SUPPRESSION, .state = -1, .from = soc->now, .oldest_first = true};
+	soc->suppression_count = 0;
+	soc->suppressions_changed = false;
+	return soc->store->ops->documents(soc->store, &lasting, load_suppression, soc);
+}
+
+static bool is_suppressed(const struct soc *soc, const struct event *event)
+{
+	for (unsigned i = 0; i < soc->suppression_count; i++)
+		if (suppression_holds(&soc->suppressions[i], event, soc->now))
+			return true;
+	return false;
+}
+
 /* --- from the store ---------------------------------------------------------------------------------------------------- */
 
 static int restore_incident(void *context, const struct document *document)
@@ -143,6 +182,7 @@ static int load_incidents(struct soc *soc)
 int soc_load_judgement(struct soc *soc)
 {
 	int rc = load_assets(soc);
+	rc = rc ? rc : load_suppressions(soc);
 	if (rc == 0 && !(soc->incidents = incidents_open(&soc->config.incidents, soc->rules)))
 		rc = -ENOMEM;
 	return rc ? rc : load_incidents(soc);
@@ -157,6 +197,9 @@ void soc_unload_judgement(struct soc *soc)
 {
 	incidents_free(soc->incidents);
 	soc->incidents = NULL;
+	free(soc->suppressions);
+	soc->suppressions = NULL;
+	soc->suppression_count = 0;
 	free_assets(soc);
 }
 
@@ -182,6 +225,9 @@ struct incidents *soc_incidents(struct soc *soc)
 int soc_judge_event(struct soc *soc, struct event *event)
 {
 	int error;
+	/* what has become an incident stays one: a person ends it */
+	if (event->incident == 0 && is_suppressed(soc, event))
+		return 0;
 	struct incident *incident =
 		incidents_judge(soc->incidents, event, assets_of(soc, event->customer), soc->now, &error);
 	if (incident && incident_id(incident) == 0) {
@@ -252,6 +298,10 @@ int soc_store_incidents(struct soc *soc)
 void soc_settle_incidents(struct soc *soc)
 {
 	incidents_settle(soc->incidents, soc->now);
+	if (soc->suppressions_changed && load_suppressions(soc) != 0) {
+		soc->suppressions_changed = true;
+		complain(soc, "the list of suppressions cannot be read; only a part of it holds");
+	}
 	if (soc->assets_changed && load_assets(soc) != 0) {
 		soc->assets_changed = true;
 		complain(soc, "the list of assets cannot be read; triage goes on with a part of it");

@@ -118,6 +118,7 @@ int soc_put(struct soc *soc, const struct document *document, json_t *body)
 	d.len = strlen(text);
 	soc->assets_changed |= d.kind == DOCUMENT_ASSET;
 	soc->contacts_changed |= d.kind == DOCUMENT_CONTACT;
+	soc->suppressions_changed |= d.kind == DOCUMENT_SUPPRESSION;
 	int rc = soc->store->ops->document_put(soc->store, &d);
 	free(text);
 	return rc;

@@ -4,6 +4,7 @@
 
 usage: tests/soc/test_api.py --soc PROGRAM --forward PROGRAM [CASE...]
 """
+import datetime
 import gzip
 import json
 import os
@@ -149,6 +150,59 @@ class Work(Case):
         self.assertNotEqual([i["severity"] for i in unknown], ["emergency"], "without the asset it is nobody's server")
         self.ask("analyst", "DELETE", "/v1/assets/%d" % made["id"])
         self.assertEqual(self.ask("aoi", "GET", "/v1/assets")["assets"], [])
+
+
+class Suppressions(Case):
+    def scan(self, source, seed, sid=9100011):
+        scene = scenes.Scene(seed, start=scenes.now())
+        scene.alert(0, sid, "TEST MALWARE program calls its master", "Malware Command and Control Activity Detected", source, "198.51.100.9", 443,
+                    outcome="infection")
+        self.send("aoi-1", scene.text().splitlines(), stream=STREAM[:-4] + "%04x" % seed)
+
+    def until(self, seconds):
+        return (scenes.now() + datetime.timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+    def test_what_is_suppressed_is_no_incident_and_stays_on_record(self):
+        scope = {"signature": 9100011, "source": "10.1.4.0/24", "until": self.until(3600), "reason": "our own test of the filters"}
+        made = self.ask("analyst", "POST", "/v1/suppressions?customer=aoi", scope)["id"]
+        self.scan("10.1.4.23", 1)
+        self.assertEqual(self.ask("aoi", "GET", "/v1/incidents")["incidents"], [])
+        self.assertEqual(len(self.ask("aoi", "GET", "/v1/records?source=10.1.4.23")["records"]), 1)
+        # another signature of the same class and source is not in the scope, nor is another source
+        self.scan("10.1.4.23", 2, sid=9100012)
+        self.scan("10.1.5.23", 3)
+        wait_for(lambda: len(self.ask("aoi", "GET", "/v1/incidents")["incidents"]) >= 1, "what is not suppressed")
+        hosts = {h["address"] for i in self.ask("aoi", "GET", "/v1/incidents")["incidents"]
+                 for h in self.ask("aoi", "GET", "/v1/incidents/%d" % i["id"])["hosts"]}
+        self.assertLessEqual({"10.1.4.23", "10.1.5.23"}, hosts)
+        self.ask("analyst", "POST", "/v1/suppressions/%d/end" % made, {})
+        self.ask("analyst", "POST", "/v1/suppressions/%d/end" % made, {}, 409)
+        self.scan("10.1.4.99", 4)
+        shown = self.ask("aoi", "GET", "/v1/suppressions")["suppressions"]
+        self.assertEqual([(s["id"], s["who"], s["reason"]) for s in shown], [(made, "ana", scope["reason"])])
+        self.assertEqual([a["what"] for a in self.ask("aoi", "GET", "/v1/audit")["audit"] if "suppress" in a["what"]],
+                         ["suppression.end", "suppression.add"])
+
+    def test_it_holds_over_a_restart_and_ends_by_itself(self):
+        self.ask("analyst", "POST", "/v1/suppressions?customer=aoi", {"source": "10.1.4.23", "until": self.until(4), "reason": "maintenance"})
+        self.soc.stop(signal.SIGKILL)
+        self.soc.start()
+        self.scan("10.1.4.23", 1)
+        self.assertEqual(self.ask("aoi", "GET", "/v1/incidents")["incidents"], [])
+
+        def again():
+            self.scan("10.1.4.23", 100 + len(self.soc.query("select * from stream")))
+            return self.ask("aoi", "GET", "/v1/incidents")["incidents"]
+        wait_for(again, "an incident when it is over", 15)
+
+    def test_scopes_that_say_too_little_or_last_too_long_are_refused(self):
+        good = {"source": "10.1.4.23", "until": self.until(60), "reason": "x"}
+        for wrong in ({"until": self.until(-5)}, {"until": self.until(400 * 86400)}, {"until": "soon"}, {"reason": ""}, {"source": "10.1.4.300"},
+                      {"signature": -1}, {"signature": "9"}):
+            self.ask("analyst", "POST", "/v1/suppressions?customer=aoi", dict(good, **wrong), 400)
+        self.ask("analyst", "POST", "/v1/suppressions?customer=aoi", {"until": good["until"], "reason": "all"}, 400)
+        self.ask("analyst", "POST", "/v1/suppressions", good, 400)
+        self.ask("aoi", "POST", "/v1/suppressions", good, 403)
 
 
 class Shell(Case):
