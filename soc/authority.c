@@ -80,11 +80,11 @@ static X509 *new_certificate(const char *name, unsigned days, EVP_PKEY *key, X50
 	return NULL;
 }
 
-static bool put_certificate(X509 *certificate, char *pem)
+/* What was written into a BIO of memory, as text; frees it. */
+static bool take_pem(BIO *bio, bool written, char *pem)
 {
-	BIO *bio = BIO_new(BIO_s_mem());
 	char *text;
-	long len = bio && PEM_write_bio_X509(bio, certificate) ? BIO_get_mem_data(bio, &text) : 0;
+	long len = bio && written ? BIO_get_mem_data(bio, &text) : 0;
 	bool ok = len > 0 && len < AUTHORITY_PEM_MAX;
 	if (ok) {
 		memcpy(pem, text, (size_t)len);
@@ -94,19 +94,16 @@ static bool put_certificate(X509 *certificate, char *pem)
 	return ok;
 }
 
+static bool put_certificate(X509 *certificate, char *pem)
+{
+	BIO *bio = BIO_new(BIO_s_mem());
+	return take_pem(bio, bio && PEM_write_bio_X509(bio, certificate), pem);
+}
+
 static bool put_key(EVP_PKEY *key, char *pem)
 {
 	BIO *bio = BIO_new(BIO_s_secmem());
-	char *text;
-	long len =
-		bio && PEM_write_bio_PrivateKey(bio, key, NULL, NULL, 0, NULL, NULL) ? BIO_get_mem_data(bio, &text) : 0;
-	bool ok = len > 0 && len < AUTHORITY_PEM_MAX;
-	if (ok) {
-		memcpy(pem, text, (size_t)len);
-		pem[len] = 0;
-	}
-	BIO_free(bio);
-	return ok;
+	return take_pem(bio, bio && PEM_write_bio_PrivateKey(bio, key, NULL, NULL, 0, NULL, NULL), pem);
 }
 
 static bool digest_of(X509 *certificate, char *text)
