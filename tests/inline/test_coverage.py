@@ -67,9 +67,12 @@ class Coverage(case.Case):
         sums = {k: sum(c["packets"][k] for c in chain) for k in chain[0]["packets"]}
         self.assertEqual(sums["seen"], sums["inspected"] + sums["bypassed"] + sums["refused"] + sums["lost"])
         stats = self.sensor.records("stats")[-1]["jsig"]["packets"]
-        self.assertEqual((sums["forwarded"], sums["dropped"]), (stats["forwarded"] + stats["bypassed"], stats["dropped"]))
+        # what the ports let pass while no worker ran may have grown after the last stats record
+        passed_by = sums["bypassed"] - stats["bypassed"]
+        self.assertGreaterEqual(passed_by, 0)
+        self.assertEqual((sums["forwarded"] - passed_by, sums["dropped"]), (stats["forwarded"] + stats["bypassed"], stats["dropped"]))
         self.assertGreaterEqual(sums["inspected"], 350)
-        self.assertEqual(counted["received"], sums["inspected"] + sums["bypassed"])
+        self.assertEqual(sums["inspected"], counted["received"] - counted["bypassed"])
         # the rules are told by what they are, the policy did not change
         self.assertEqual(len({c["rules"]["sha256"] for c in chain}), 2)
         self.assertEqual(len({c["policy"]["sha256"] for c in chain}), 1)
