@@ -14,6 +14,9 @@
 #define BOOT_MAX     40
 /* The two clocks may differ so much over an interval before one was set. */
 #define CLOCK_SLACK_US 2000000
+/* What one interval can hold: a sensor's longest is a day. With CHAIN_RECORDS_MAX of them no sum overflows. */
+#define LENGTH_MAX_US (2 * 86400ull * 1000000)
+#define COUNT_MAX     100000000000ull
 
 struct link {
 	char boot[BOOT_MAX];
@@ -58,11 +61,11 @@ static bool hexadecimal(const char *text, uint8_t *bytes)
 	return true;
 }
 
-static bool number(const json_t *object, const char *name, uint64_t *value)
+static bool number(const json_t *object, const char *name, uint64_t most, uint64_t *value)
 {
 	const json_t *member = json_object_get(object, name);
 	*value = (uint64_t)json_integer_value(member);
-	return json_is_integer(member) && json_integer_value(member) >= 0;
+	return json_is_integer(member) && json_integer_value(member) >= 0 && *value <= most;
 }
 
 static bool time_of(const json_t *object, const char *name, int64_t *us)
@@ -80,12 +83,14 @@ static bool read_link(const json_t *coverage, struct link *link)
 		return false;
 	strcpy(link->boot, boot);
 	link->last = json_is_true(json_object_get(coverage, "last"));
-	return number(coverage, "number", &link->number) && link->number > 0 &&
+	return number(coverage, "number", INT64_MAX, &link->number) && link->number > 0 &&
 	       hexadecimal(json_string_value(json_object_get(coverage, "previous")), link->previous) &&
 	       time_of(coverage, "from", &link->from) && time_of(coverage, "until", &link->until) &&
-	       number(coverage, "length", &link->length) && number(packets, "seen", &link->seen) &&
-	       number(packets, "inspected", &link->inspected) && number(packets, "bypassed", &link->bypassed) &&
-	       number(packets, "refused", &link->refused) && number(packets, "lost", &link->lost);
+	       number(coverage, "length", LENGTH_MAX_US, &link->length) &&
+	       number(packets, "seen", COUNT_MAX, &link->seen) &&
+	       number(packets, "inspected", COUNT_MAX, &link->inspected) &&
+	       number(packets, "bypassed", COUNT_MAX, &link->bypassed) &&
+	       number(packets, "refused", COUNT_MAX, &link->refused) && number(packets, "lost", COUNT_MAX, &link->lost);
 }
 
 static int grow(struct chain *chain)
@@ -208,8 +213,9 @@ static void judge_record(struct view *v, const struct link *link)
 	v->lost += link->lost;
 	int64_t from = link->from > v->from ? link->from : v->from;
 	int64_t until = v->until && link->until > v->until ? v->until : link->until;
+	/* a clock that was set covers no years */
 	if (until > from)
-		v->covered += until - from;
+		v->covered += until - from < (int64_t)link->length ? until - from : (int64_t)link->length;
 }
 
 /* Two records that stand one after the other. */

@@ -12,8 +12,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Records of one look: a year of one every 10 seconds is 3.2 million. */
-#define CHAIN_RECORDS_MAX 20000000
+/* Records of one look, of some 200 bytes each: a year of one every 10 seconds is 3.2 million. */
+#define CHAIN_RECORDS_MAX 5000000
 /* Problems that are listed; all are counted. */
 #define CHAIN_PROBLEMS_MAX 1000
 

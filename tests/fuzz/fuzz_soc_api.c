@@ -165,7 +165,7 @@ static void set_up(void)
 	struct soc_config config;
 	struct ingest_config limits;
 	char error[SOC_ERROR_MAX], other[ENROLL_TOKEN_MAX];
-	uint32_t first, second;
+	uint32_t first = 0, second = 0;
 	must(mkdtemp(folder) != NULL);
 	snprintf(store, sizeof(store), "%s/soc.db", folder);
 	soc_config_defaults(&config);
@@ -194,11 +194,11 @@ static void split(struct http_request *r, char *line)
 		*path++ = 0;
 	else
 		path = line + strlen(line);
-	snprintf(r->method, sizeof(r->method), "%s", line);
+	snprintf(r->method, sizeof(r->method), "%.15s", line);
 	query = strchr(path, '?');
 	if (query)
 		*query++ = 0;
-	snprintf(r->path, sizeof(r->path), "%s", path);
+	snprintf(r->path, sizeof(r->path), "%.511s", path);
 	while (query && *query && r->parameters < PARAMETERS) {
 		char *next = strchr(query, '&'), *value;
 		if (next)

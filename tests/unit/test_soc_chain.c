@@ -178,13 +178,21 @@ static void a_clock_that_was_set_is_told(void **state)
 
 static void what_cannot_be_read_is_counted(void **state)
 {
+	static char huge_length[1024], huge_count[1024];
 	static const char *const bad[] = {
 		"{\"event_type\":\"coverage\"}",
 		"{\"event_type\":\"coverage\",\"coverage\":{\"boot\":\"../x\",\"number\":1}}",
 		"{\"event_type\":\"coverage\",\"coverage\":[",
 		"{\"event_type\":\"coverage\",\"coverage\":{\"boot\":\"aa\",\"number\":-1}}",
+		huge_length,
+		huge_count,
 	};
 	(void)state;
+	/* numbers that no interval can have, and that no sum may overflow by */
+	const char *length = strstr(lines[3], "10000000,\"packets\""), *lost = strstr(lines[3], "1},\"bytes\"");
+	snprintf(huge_length, sizeof(huge_length), "%.*s9223372036854775807%s", (int)(length - lines[3]), lines[3],
+		 length + 8);
+	snprintf(huge_count, sizeof(huge_count), "%.*s900000000001%s", (int)(lost - lines[3]), lines[3], lost + 1);
 	add(0, LINES - 1);
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
 		assert_int_equal(chain_add(chain, bad[i], strlen(bad[i])), -22);
